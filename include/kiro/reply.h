@@ -1,0 +1,106 @@
+/*
+ * The upstream's answer on its way to the client: bytes of the event stream
+ * in (HTTP framing already removed), SSE or one JSON object out.
+ *
+ * Pull model: feed, then drain with kiro_reply_next() until it gives KIRO_AGAIN,
+ * and feed again. Output of one feed is bounded by the input of that feed
+ * (a small factor) except where a tool call is released at its end.
+ */
+
+#ifndef KIRO_REPLY_H
+#define KIRO_REPLY_H
+
+#include "kiro/kiro.h"
+#include "kiro/request.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct kiro_reply kiro_reply;
+
+typedef struct {
+    kiro_api            api;
+    int                 stream;      /* SSE, else one JSON object */
+    const kiro_request *request;     /* tool names, options of the client; NULL for
+                                        kiro_filter; must outlive the reply */
+    kiro_str            model;       /* what the client asked for, shown in the
+                                        answer; JSON-escaped slice */
+    kiro_str            id;          /* unique per reply, [A-Za-z0-9]{8,48}; the
+                                        dialect puts its prefix in front */
+    int64_t             created;     /* Unix seconds */
+    size_t              max_collect; /* bytes a collected answer or one tool call
+                                        may hold; 0: 32 MiB */
+} kiro_reply_options;                /* views are copied */
+
+/* What the commit gate may do now. */
+typedef enum {
+    KIRO_GATE_WAIT = 0,         /* nothing yet that a client would see */
+    KIRO_GATE_COMMIT,           /* streaming: content is there, send headers */
+    KIRO_GATE_COMPLETE,         /* the answer is whole (collected: it is in the
+                                   output; streaming: it ended at once) */
+    KIRO_GATE_FAILED            /* kiro_reply_failure() says why and what to do */
+} kiro_gate;
+
+typedef struct {
+    uint64_t input_tokens;
+    uint64_t output_tokens;
+    double   credits;
+    double   context_percent;   /* < 0: not reported */
+    kiro_str stop_reason;       /* the dialect's word; "" while the turn is open */
+    int      finished;          /* terminal output was written */
+    int      failed;            /* ... and it was a failure; see kiro_reply_failure */
+} kiro_reply_info;
+
+/* NULL: out of memory. */
+kiro_reply *kiro_reply_create(const kiro_reply_options *opts);
+void kiro_reply_free(kiro_reply *rep);
+
+/* Takes all n bytes. KIRO_OK also when the stream turned out to be bad: the gate
+   or, after commit, the output says so. KIRO_NOMEM is fatal. */
+kiro_status kiro_reply_feed(kiro_reply *rep, const char *data, size_t n);
+
+/* The upstream ended cleanly on the HTTP level. */
+kiro_status kiro_reply_eof(kiro_reply *rep);
+
+/*
+ * The transport failed. Before the commit nothing is written and the gate turns
+ * FAILED; after it the dialect's in-stream error is written.
+ */
+kiro_status kiro_reply_abort(kiro_reply *rep, const kiro_failure *f);
+
+kiro_gate kiro_reply_gate(const kiro_reply *rep);
+
+/* From now on failures take the in-stream form. Called once, with the headers. */
+void kiro_reply_commit(kiro_reply *rep);
+
+const kiro_failure *kiro_reply_failure(const kiro_reply *rep);
+
+/*
+ * The pending output as one piece, KIRO_AGAIN if there is none. The piece stays
+ * untouched until the next kiro_reply_next(), which drops it; feeding in between
+ * is allowed and does not move it.
+ */
+kiro_status kiro_reply_next(kiro_reply *rep, kiro_str *piece);
+
+/* Puts the dialect's ping into the output; only after commit, never inside an event. */
+kiro_status kiro_reply_ping(kiro_reply *rep);
+
+/* True when nothing more will be written: the upstream may be closed. */
+int kiro_reply_done(const kiro_reply *rep);
+
+void kiro_reply_get_info(const kiro_reply *rep, kiro_reply_info *info);
+
+/*
+ * The upstream answered with another status than 200. body may be cut or empty,
+ * error_type is the x-amzn-errortype header or empty, retry_after the Retry-After
+ * header or empty. Fills all of f.
+ */
+void kiro_upstream_failure(int status, kiro_str error_type,
+    kiro_str retry_after, kiro_str body, kiro_failure *f);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

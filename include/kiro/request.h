@@ -1,0 +1,67 @@
+/*
+ * A client's request on its way to the upstream: bytes of the client's JSON
+ * in, bytes of the Kiro JSON out.
+ *
+ *   kiro_request_create(len) -> copy the body into kiro_request_buffer()
+ *   -> kiro_request_parse() -> kiro_request_write() once per profile ARN
+ */
+
+#ifndef KIRO_REQUEST_H
+#define KIRO_REQUEST_H
+
+#include "kiro/kiro.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct kiro_request kiro_request;
+
+typedef struct {
+    kiro_str from;              /* as the client writes it, compared after trimming */
+    kiro_str to;                /* upstream id */
+} kiro_model_alias;
+
+typedef struct {
+    kiro_api                api;
+    kiro_str                default_model;  /* for a request without one; may be empty */
+    const kiro_model_alias *aliases;
+    size_t                  naliases;
+    kiro_str                session;        /* session hint of a client header, may be empty */
+} kiro_request_options;         /* views must stay valid during parse only */
+
+typedef struct {
+    kiro_str client_model;      /* as asked, unescaped JSON slice */
+    kiro_str model;             /* upstream id */
+    kiro_str conversation;      /* upstream conversation id, deterministic */
+    int      stream;            /* the client wants SSE */
+} kiro_request_info;            /* valid as long as the request */
+
+/* A request with room for len bytes of body. NULL: out of memory. */
+kiro_request *kiro_request_create(size_t len);
+void kiro_request_free(kiro_request *req);
+
+/* len writable bytes. */
+char *kiro_request_buffer(kiro_request *req);
+
+/*
+ * Parses the buffer. KIRO_ERROR: f says what and where. The request keeps
+ * slices of its buffer, so the buffer must not change afterwards.
+ */
+kiro_status kiro_request_parse(kiro_request *req,
+    const kiro_request_options *opts, kiro_failure *f);
+
+void kiro_request_get_info(const kiro_request *req, kiro_request_info *info);
+
+/*
+ * The Kiro JSON. profile_arn may be empty: the member is then omitted.
+ * The view is valid until the next write or free.
+ */
+kiro_status kiro_request_write(kiro_request *req, kiro_wire wire,
+    kiro_str profile_arn, kiro_str *body, kiro_failure *f);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

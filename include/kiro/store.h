@@ -1,0 +1,50 @@
+/*
+ * Credential sources and the state file. Every function here blocks on a file:
+ * call it while reading the configuration or in a thread, never in the event loop.
+ */
+
+#ifndef KIRO_STORE_H
+#define KIRO_STORE_H
+
+#include "kiro/credential.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+    KIRO_SOURCE_API_KEY_FILE = 0,
+    KIRO_SOURCE_CREDENTIALS_FILE,
+    KIRO_SOURCE_REFRESH_TOKEN_FILE
+} kiro_source_kind;
+
+/*
+ * Reads a source with what belongs to it (an AWS SSO registration beside it).
+ * path is terminated. NULL: f says what an operator can do.
+ */
+kiro_credential *kiro_store_read_source(kiro_source_kind kind,
+    const char *path, kiro_failure *f);
+
+/* dir/account.json; NULL with f->kind KIRO_FAIL_NONE if there is none. */
+kiro_credential *kiro_store_read_state(const char *dir, const char *account,
+    kiro_failure *f);
+
+/*
+ * dir/account.json, 0600: temporary file, fsync, rename, fsync of the directory.
+ */
+kiro_status kiro_store_write_state(const char *dir, const char *account,
+    const kiro_credential *cred, kiro_failure *f);
+
+/*
+ * flock on dir/account.lock, across processes and instances; never waits.
+ * KIRO_AGAIN: held by somebody else. fd is close-on-exec.
+ */
+kiro_status kiro_store_lock(const char *dir, const char *account, int *fd,
+    kiro_failure *f);
+void kiro_store_unlock(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
