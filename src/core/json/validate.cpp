@@ -1,0 +1,313 @@
+#include "core/json/validate.h"
+
+#include <bitset>
+#include <cstdint>
+#include <cstring>
+#include <simdjson.h>
+
+#include "core/json/raw.h"
+
+namespace kiro::json {
+
+namespace {
+
+constexpr uint64_t every_byte(uint8_t b) {
+    return 0x0101010101010101ULL * b;
+}
+
+// Has a byte that ends a run of plain string bytes? May say yes wrongly, never no.
+bool has_special(uint64_t x) {
+    constexpr uint64_t high = every_byte(0x80);
+    uint64_t quote = x ^ every_byte('"');
+    uint64_t backslash = x ^ every_byte('\\');
+    uint64_t hit = ((quote - every_byte(1)) & ~quote) | ((backslash - every_byte(1)) & ~backslash) |
+                   ((x - every_byte(0x20)) & ~x);
+    return (hit & high) != 0;
+}
+
+const char *skip_plain(const char *p, const char *end) {
+    while (end - p >= 8) {
+        uint64_t word;
+        std::memcpy(&word, p, 8);
+        if (has_special(word))
+            break;
+        p += 8;
+    }
+    while (p != end && static_cast<unsigned char>(*p) >= 0x20 && *p != '"' && *p != '\\')
+        p++;
+    return p;
+}
+
+bool is_space(char c) {
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+class Validator {
+public:
+    explicit Validator(std::string_view text) : begin(text.data()), p(begin), end(begin + text.size()) {}
+
+    Validation run() {
+        document();
+        return result;
+    }
+
+private:
+    const char *begin;
+    const char *p;
+    const char *end;
+    Validation result;
+    std::bitset<max_depth> in_object; // of the open containers
+    size_t depth = 0;
+
+    bool fail(const char *reason) {
+        result.reason = reason;
+        result.offset = static_cast<size_t>(p - begin);
+        return false;
+    }
+
+    void skip_space() {
+        while (p != end && is_space(*p))
+            p++;
+    }
+
+    bool open(bool object) {
+        if (depth == max_depth)
+            return fail("nested too deeply");
+        in_object[depth++] = object;
+        p++;
+        return true;
+    }
+
+    void document() {
+        if (!value())
+            return;
+        // after a complete value
+        for (;;) {
+            skip_space();
+            if (depth == 0) {
+                if (p != end)
+                    fail("data after the JSON value");
+                return;
+            }
+            if (p == end) {
+                fail("unexpected end");
+                return;
+            }
+            bool object = in_object[depth - 1];
+            if (*p == (object ? '}' : ']')) {
+                depth--;
+                p++;
+                continue;
+            }
+            if (*p != ',') {
+                fail(object ? "expected ',' or '}'" : "expected ',' or ']'");
+                return;
+            }
+            p++;
+            if (object && !key())
+                return;
+            if (!value())
+                return;
+        }
+    }
+
+    // A whole scalar or empty container; on opening a container goes on to its first scalar.
+    bool value() {
+        for (;;) {
+            skip_space();
+            if (p == end)
+                return fail("unexpected end");
+            switch (*p) {
+            case '{':
+                if (!open(true))
+                    return false;
+                skip_space();
+                if (p != end && *p == '}') {
+                    depth--;
+                    p++;
+                    return true;
+                }
+                if (!key())
+                    return false;
+                continue;
+            case '[':
+                if (!open(false))
+                    return false;
+                skip_space();
+                if (p != end && *p == ']') {
+                    depth--;
+                    p++;
+                    return true;
+                }
+                continue;
+            case '"':
+                return string();
+            case 't':
+                return literal("true");
+            case 'f':
+                return literal("false");
+            case 'n':
+                return literal("null");
+            default:
+                return number();
+            }
+        }
+    }
+
+    bool key() {
+        skip_space();
+        if (p == end)
+            return fail("unexpected end");
+        if (*p != '"')
+            return fail("expected a string as key");
+        if (!string())
+            return false;
+        skip_space();
+        if (p == end)
+            return fail("unexpected end");
+        if (*p != ':')
+            return fail("expected ':'");
+        p++;
+        return true;
+    }
+
+    bool literal(std::string_view word) {
+        size_t left = static_cast<size_t>(end - p);
+        if (std::string_view(p, left < word.size() ? left : word.size()) != word)
+            return fail(left < word.size() && word.starts_with(std::string_view(p, left))
+                            ? "unexpected end"
+                            : "unknown literal");
+        p += word.size();
+        return true;
+    }
+
+    bool digits() {
+        if (p == end)
+            return fail("unexpected end");
+        if (!is_digit(*p))
+            return fail("malformed number");
+        while (p != end && is_digit(*p))
+            p++;
+        return true;
+    }
+
+    bool number() {
+        if (*p != '-' && !is_digit(*p))
+            return fail("unexpected character");
+        if (*p == '-')
+            p++;
+        if (p != end && *p == '0') {
+            p++;
+            if (p != end && is_digit(*p))
+                return fail("number with a leading zero");
+        } else if (!digits()) {
+            return false;
+        }
+        if (p != end && *p == '.') {
+            p++;
+            if (!digits())
+                return false;
+        }
+        if (p != end && (*p == 'e' || *p == 'E')) {
+            p++;
+            if (p != end && (*p == '+' || *p == '-'))
+                p++;
+            if (!digits())
+                return false;
+        }
+        return true;
+    }
+
+    bool string() {
+        p++;
+        for (;;) {
+            p = skip_plain(p, end);
+            if (p == end)
+                return fail("unterminated string");
+            if (*p == '"') {
+                p++;
+                return true;
+            }
+            if (*p != '\\')
+                return fail("control character in a string");
+            if (!escape())
+                return false;
+        }
+    }
+
+    bool escape() {
+        if (end - p < 2) {
+            p = end;
+            return fail("unterminated string");
+        }
+        if (p[1] != 'u') {
+            if (std::strchr("\"\\/bfnrt", p[1]) == nullptr || p[1] == '\0')
+                return fail("unknown escape");
+            p += 2;
+            return true;
+        }
+        uint32_t unit = end - p >= 6 ? hex4(p + 2) : 0x10000;
+        if (unit > 0xFFFF)
+            return fail("malformed \\u escape");
+        p += 6;
+        if (is_high_surrogate(unit) && end - p >= 6 && p[0] == '\\' && p[1] == 'u' &&
+            is_low_surrogate(hex4(p + 2))) {
+            p += 6;
+        } else if (is_high_surrogate(unit) || is_low_surrogate(unit)) {
+            result.lone_surrogates = true;
+        }
+        return true;
+    }
+};
+
+size_t first_invalid_utf8(std::string_view text) {
+    size_t i = 0;
+    while (i < text.size()) {
+        size_t n = utf8_sequence(text.substr(i));
+        if (n == 0)
+            break;
+        i += n;
+    }
+    return i;
+}
+
+} // namespace
+
+Validation validate(std::string_view text) {
+    if (!simdjson::validate_utf8(text.data(), text.size())) {
+        Validation result;
+        result.reason = "invalid UTF-8";
+        result.offset = first_invalid_utf8(text);
+        return result;
+    }
+    return Validator(text).run();
+}
+
+void replace_lone_surrogates(char *text, size_t length) {
+    // Outside strings a valid text has no backslash.
+    char *p = text;
+    char *end = text + length;
+    while (p != end) {
+        p = static_cast<char *>(std::memchr(p, '\\', static_cast<size_t>(end - p)));
+        if (p == nullptr)
+            return;
+        if (p[1] != 'u') {
+            p += 2;
+            continue;
+        }
+        uint32_t unit = hex4(p + 2);
+        if (is_high_surrogate(unit) && end - p >= 12 && p[6] == '\\' && p[7] == 'u' &&
+            is_low_surrogate(hex4(p + 8))) {
+            p += 12;
+            continue;
+        }
+        if (is_high_surrogate(unit) || is_low_surrogate(unit))
+            std::memcpy(p, "\\ufffd", 6);
+        p += 6;
+    }
+}
+
+} // namespace kiro::json

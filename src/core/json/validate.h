@@ -1,0 +1,29 @@
+// The strict pass over a whole JSON text. simdjson on demand checks only what it touches, so what is
+// forwarded as raw slices has to be proved here.
+
+#ifndef KIRO_JSON_VALIDATE_H
+#define KIRO_JSON_VALIDATE_H
+
+#include <cstddef>
+#include <string_view>
+
+namespace kiro::json {
+
+constexpr size_t max_depth = 128;
+
+struct Validation {
+    const char *reason = nullptr; // nullptr: the text is one JSON value by RFC 8259
+    size_t offset = 0;            // of the offending byte
+    bool lone_surrogates = false; // some \uD800 - \uDFFF escape has no partner
+
+    explicit operator bool() const { return reason == nullptr; }
+};
+
+Validation validate(std::string_view text);
+
+// Makes every lone surrogate escape of a valid text \ufffd: both have six bytes, so slices stay in place.
+void replace_lone_surrogates(char *text, size_t length);
+
+} // namespace kiro::json
+
+#endif
