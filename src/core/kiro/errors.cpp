@@ -1,0 +1,425 @@
+#include "core/kiro/errors.h"
+
+#include "core/json/scan.h"
+#include "kiro/reply.h"
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+
+namespace kiro::kiro {
+namespace {
+
+using std::string_view;
+
+struct Meaning {
+    kiro_failure_kind kind;
+    kiro_retry retry;
+    const char *message;
+};
+
+constexpr Meaning kThrottled{KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_BACKOFF,
+                             "Kiro limits the rate of requests of this account; try again later."};
+constexpr Meaning kCooling{KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_NEVER,
+                           "Kiro has put temporary limits on this account; try again later."};
+constexpr Meaning kMonthly{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER,
+                           "The Kiro subscription's quota for this month is used up."};
+constexpr Meaning kDaily{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER,
+                         "The Kiro subscription's quota for this period is used up."};
+constexpr Meaning kOverage{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER,
+                           "The Kiro subscription's limit for overage is reached."};
+constexpr Meaning kQuota{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER, "The Kiro subscription's quota is used up."};
+constexpr Meaning kConversation{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER,
+                                "Kiro's limit for the length of a conversation is reached."};
+constexpr Meaning kCapacity{
+    KIRO_FAIL_OVERLOADED, KIRO_RETRY_BACKOFF,
+    "The model has no free capacity at the moment; try again later or use another model."};
+constexpr Meaning kOverflow{KIRO_FAIL_CONTEXT_OVERFLOW, KIRO_RETRY_NEVER,
+                            "the conversation does not fit into the model's context window"};
+constexpr Meaning kModel{KIRO_FAIL_MODEL_NOT_FOUND, KIRO_RETRY_NEVER,
+                         "The model does not exist or this Kiro account may not use it."};
+constexpr Meaning kSuspended{
+    KIRO_FAIL_SUSPENDED, KIRO_RETRY_NEVER,
+    "Kiro has suspended or locked this account; its owner must contact Kiro's support."};
+constexpr Meaning kDenied{KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER, "Kiro denies this account the access."};
+constexpr Meaning kFeature{KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER,
+                           "Kiro does not offer this feature to this account."};
+constexpr Meaning kExpired{
+    KIRO_FAIL_AUTH_EXPIRED, KIRO_RETRY_REFRESH,
+    "Kiro refuses the gateway's access token; the operator should log in to Kiro again."};
+constexpr Meaning kProfile{
+    KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+    "Kiro asks for a profile ARN; the operator should set profile_arn for this account."};
+constexpr Meaning kRefused{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                           "Kiro refused the request as invalid."};
+constexpr Meaning kSignature{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                             "Kiro does not accept the signature of a thinking block in the conversation."};
+constexpr Meaning kTools{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                         "Kiro refused the request: its tools, tool calls or tool results are not valid."};
+constexpr Meaning kImage{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                         "Kiro refused an image: its format, size or number is not supported."};
+constexpr Meaning kDocument{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                            "Kiro refused a document: its format, size or number is not supported."};
+constexpr Meaning kTooLarge{KIRO_FAIL_TOO_LARGE, KIRO_RETRY_NEVER, "The request is too large for Kiro."};
+constexpr Meaning kNoOperation{
+    KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_NEVER,
+    "Kiro does not know the operation or resource; the operator should check the endpoint."};
+constexpr Meaning kKey{KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER,
+                       "Kiro cannot use the encryption key of this account; its owner must check it."};
+constexpr Meaning kInternal{KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_BACKOFF, "Kiro reported an internal error."};
+constexpr Meaning kUnavailable{KIRO_FAIL_UNAVAILABLE, KIRO_RETRY_BACKOFF,
+                               "Kiro is unavailable at the moment."};
+constexpr Meaning kTimeout{KIRO_FAIL_UPSTREAM_TIMEOUT, KIRO_RETRY_BACKOFF, "Kiro did not answer in time."};
+constexpr Meaning kOdd{KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER,
+                       "Kiro answered with an unexpected status."};
+
+struct Named {
+    string_view name;
+    Meaning meaning;
+};
+
+// `reason`: the most exact word the upstream has.
+constexpr std::array kReasons{
+    Named{"MONTHLY_REQUEST_COUNT", kMonthly},
+    Named{"DAILY_REQUEST_COUNT", kDaily},
+    Named{"HOURLY_REQUEST_COUNT", kDaily},
+    Named{"WEEKLY_REQUEST_COUNT", kDaily},
+    Named{"USAGE_LIMIT_REACHED", kQuota},
+    Named{"OVERAGE_REQUEST_LIMIT_EXCEEDED", kOverage},
+    Named{"CONVERSATION_LIMIT_EXCEEDED", kConversation},
+    Named{"CREDIT_CONSUMPTION_RATE_EXCEEDED", kThrottled},
+    Named{"SERVICE_REQUEST_RATE_EXCEEDED", kThrottled},
+    Named{"USER_REQUEST_RATE_EXCEEDED", kThrottled},
+    Named{"INSUFFICIENT_MODEL_CAPACITY", kCapacity},
+    Named{"MODEL_TEMPORARILY_UNAVAILABLE", kCapacity},
+    Named{"CONTENT_LENGTH_EXCEEDS_THRESHOLD", kOverflow},
+    Named{"PROMPT_TOO_LONG", kOverflow},
+    Named{"INVALID_MODEL_ID", kModel},
+    Named{"TEMPORARILY_SUSPENDED", kSuspended},
+    Named{"FEATURE_NOT_SUPPORTED", kFeature},
+    Named{"UNAUTHORIZED_CUSTOMIZATION_RESOURCE_ACCESS", kDenied},
+    Named{"UNAUTHORIZED_WORKSPACE_CONTEXT_FEATURE_ACCESS", kDenied},
+    Named{"INVALID_KMS_GRANT", kKey},
+    Named{"CUSTOMER_KMS_KEY_DISABLED", kKey},
+    Named{"CUSTOMER_KMS_KEY_INVALID_KEY_POLICY", kKey},
+    Named{"MISMATCHED_KMS_KEY", kKey},
+    Named{"THINKING_SIGNATURE_INVALID", kSignature},
+    Named{"TOOL_CONFIG_MISSING", kTools},
+    Named{"TOOL_DUPLICATE", kTools},
+    Named{"TOOL_SCHEMA_INVALID", kTools},
+    Named{"TOOL_USE_RESULT_MISMATCH", kTools},
+    Named{"IMAGE_COUNT_EXCEEDED", kImage},
+    Named{"IMAGE_DIMENSION_EXCEEDED", kImage},
+    Named{"IMAGE_FORMAT_UNSUPPORTED", kImage},
+    Named{"IMAGE_MIME_MISMATCH", kImage},
+    Named{"IMAGE_SIZE_EXCEEDED", kImage},
+    Named{"DISALLOWED_FILE_TYPE", kDocument},
+    Named{"INVALID_DOCUMENT_NAME", kDocument},
+    Named{"DOCUMENT_COUNT_EXCEEDED", kDocument},
+    Named{"DOCUMENT_DUPLICATE_NAME", kDocument},
+    Named{"DOCUMENT_MAXIMUM_PAGES_EXCEEDED", kDocument},
+    Named{"DOCUMENT_MODEL_NOT_SUPPORTED", kDocument},
+    Named{"DOCUMENT_PASSWORD_PROTECTED", kDocument},
+    Named{"DOCUMENT_SIZE_EXCEEDED", kDocument},
+    Named{"INVALID_CONVERSATION_ID", kRefused},
+    Named{"REQUEST_BODY_INVALID", kRefused},
+    Named{"REQUEST_BODY_INVALID_JSON", kRefused},
+    Named{"UNSUPPORTED_LANGUAGE", kRefused},
+};
+
+// Statuses under which a text counts. An exception in a stream has no status.
+enum Under : unsigned {
+    kNowhere = 0,
+    kInStream = 1,
+    k400 = 2,
+    kAuth = 4, // 401, 403
+    k423 = 8,
+    k429 = 16,
+    kOther4xx = 32,
+    k5xx = 64,
+    kAny4xx = k400 | kAuth | k423 | k429 | kOther4xx,
+    kAnywhere = kAny4xx | k5xx | kInStream,
+};
+
+struct Text {
+    string_view text; // lower case
+    unsigned under;
+    Meaning meaning;
+};
+
+// Looked for in the whole body, so that HTML and cut JSON are understood too. The first match counts.
+constexpr std::array kTexts{
+    Text{"input is too long", k400 | kOther4xx | kInStream, kOverflow},
+    Text{"input content length exceeds", k400 | kOther4xx | kInStream, kOverflow},
+    Text{"context window is full", k400 | kOther4xx | kInStream, kOverflow},
+    Text{"insufficient_model_capacity", kAnywhere, kCapacity},
+    Text{"unexpectedly high load", kAnywhere, kCapacity},
+    Text{"i am experiencing high traffic", kAnywhere, kCapacity},
+    Text{"monthly_request_count", kAny4xx | kInStream, kMonthly},
+    Text{"maximum request reached for this month", kAny4xx | kInStream, kMonthly},
+    Text{"suspicious activity", kAny4xx | kInStream, kCooling},
+    Text{"bearer token", kAuth, kExpired},
+    Text{"invalid token", kAuth, kExpired},
+    Text{"token has expired", kAuth, kExpired},
+    Text{"token is expired", kAuth, kExpired},
+    Text{"suspended", kAuth | k423, kSuspended},
+    Text{"unusual user activity", kAuth | k423, kSuspended},
+    Text{" locked", kAuth | k423, kSuspended},
+    Text{"too many requests, please wait", kAny4xx | kInStream, kThrottled},
+    Text{"profilearn is required", kAny4xx | kInStream, kProfile},
+    Text{"invalid tool use format", k400 | kInStream, kTools},
+    Text{"invalid model", k400 | kInStream, kModel},
+    Text{"you have reached the limit", k400 | kOther4xx | kInStream, kQuota},
+};
+
+// Exceptions by shape name, and by the names of the stream union's members.
+constexpr std::array kTypes{
+    Named{"ThrottlingException", kThrottled},
+    Named{"throttlingError", kThrottled},
+    Named{"ServiceQuotaExceededException", kQuota},
+    Named{"AccessDeniedException", kDenied},
+    Named{"ExpiredTokenException", kExpired},
+    Named{"InvalidTokenException", kExpired},
+    Named{"UnrecognizedClientException", kExpired},
+    Named{"ValidationException", kRefused},
+    Named{"validationError", kRefused},
+    Named{"SerializationException", kRefused},
+    Named{"ContentLengthExceededException", kOverflow},
+    Named{"ConflictException", kKey},
+    Named{"ResourceNotFoundException", kNoOperation},
+    Named{"UnknownOperationException", kNoOperation},
+    Named{"InternalServerException", kInternal},
+    Named{"InternalFailure", kInternal},
+    Named{"error", kInternal},
+    Named{"ModelStreamErrorException", kInternal},
+    Named{"ServiceUnavailableException", kUnavailable},
+    Named{"serviceUnavailableError", kUnavailable},
+};
+
+struct Status {
+    int status;
+    Meaning meaning;
+};
+
+constexpr std::array kStatuses{
+    Status{400, kRefused},     Status{401, kExpired},     Status{402, kQuota},    Status{403, kDenied},
+    Status{404, kNoOperation}, Status{408, kTimeout},     Status{413, kTooLarge}, Status{423, kSuspended},
+    Status{429, kThrottled},   Status{503, kUnavailable}, Status{504, kTimeout},
+};
+
+constexpr std::size_t kLookedAt = 64 * 1024;
+constexpr std::uint64_t kLongestWait = 24ull * 3600 * 1000; // ms
+
+unsigned under(int status) noexcept {
+    switch (status) {
+    case 0:
+        return kInStream;
+    case 400:
+        return k400;
+    case 401:
+    case 403:
+        return kAuth;
+    case 423:
+        return k423;
+    case 429:
+        return k429;
+    default:
+        return status >= 500 ? k5xx : status >= 400 ? kOther4xx : kNowhere;
+    }
+}
+
+char lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool contains(string_view haystack, string_view needle) noexcept {
+    return std::search(haystack.begin(), haystack.end(), needle.begin(), needle.end(),
+                       [](char a, char b) { return lower(a) == b; }) != haystack.end();
+}
+
+template <class Table> const Meaning *find_name(const Table &table, string_view name) noexcept {
+    for (const auto &row : table) {
+        if (row.name == name) {
+            return &row.meaning;
+        }
+    }
+    return nullptr;
+}
+
+struct Body {
+    string_view type;
+    string_view reason;
+    std::uint64_t wait = 0; // ms
+};
+
+// Members of an error body; of a cut one those that are whole.
+Body read_body(string_view text) noexcept {
+    Body body;
+    json::ObjectScanner scanner(text);
+    json::Member member;
+    while (scanner.next(member)) {
+        if (member.kind == json::Kind::string) {
+            if (member.key == "__type") {
+                body.type = exception_name(member.value);
+            } else if (member.key == "reason") {
+                body.reason = member.value;
+            }
+        } else if (member.kind == json::Kind::number && member.key == "retryAfterMilliseconds") {
+            body.wait = json::to_uint(member.value).value_or(0);
+        }
+    }
+    return body;
+}
+
+Meaning by_status(int status) noexcept {
+    for (const Status &row : kStatuses) {
+        if (row.status == status) {
+            return row.meaning;
+        }
+    }
+    if (status == 0 || status >= 500) {
+        return kInternal;
+    }
+    return status >= 400 ? kRefused : kOdd;
+}
+
+Meaning meaning_of(const Refusal &refusal, const Body &body) noexcept {
+    const unsigned where = under(refusal.status);
+    if (where == kNowhere) {
+        return kOdd;
+    }
+    if (const Meaning *meaning = find_name(kReasons, body.reason)) {
+        return *meaning;
+    }
+    for (const Text &row : kTexts) {
+        if ((row.under & where) != 0 &&
+            (contains(refusal.body, row.text) || contains(refusal.message, row.text))) {
+            return row.meaning;
+        }
+    }
+    // A status says more than a bare exception name where both speak of the login or of limits.
+    if (refusal.status == 401 || refusal.status == 402 || refusal.status == 423 || refusal.status == 429) {
+        return by_status(refusal.status);
+    }
+    if (const Meaning *meaning = find_name(kTypes, body.type)) {
+        return *meaning;
+    }
+    if (const Meaning *meaning = find_name(kTypes, exception_name(refusal.type))) {
+        return *meaning;
+    }
+    return by_status(refusal.status);
+}
+
+struct DateCursor {
+    string_view text;
+
+    bool skip(string_view expected) noexcept {
+        const bool there = text.starts_with(expected);
+        if (there) {
+            text.remove_prefix(expected.size());
+        }
+        return there;
+    }
+
+    int number(std::size_t digits) noexcept {
+        int value = 0;
+        for (std::size_t i = 0; i < digits; ++i) {
+            if (i >= text.size() || text[i] < '0' || text[i] > '9') {
+                return -1;
+            }
+            value = value * 10 + (text[i] - '0');
+        }
+        text.remove_prefix(digits);
+        return value;
+    }
+};
+
+constexpr std::array<string_view, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+// "Sun, 06 Nov 1994 08:49:37 GMT" as Unix seconds, -1 for anything else.
+std::int64_t http_date(string_view text) noexcept {
+    const std::size_t comma = text.find(", ");
+    if (comma == text.npos) {
+        return -1;
+    }
+    DateCursor cursor{text.substr(comma + 2)};
+    const int day = cursor.number(2);
+    cursor.skip(" ");
+    const auto name = std::find(kMonths.begin(), kMonths.end(), cursor.text.substr(0, 3));
+    if (day < 1 || day > 31 || name == kMonths.end()) {
+        return -1;
+    }
+    const int month = static_cast<int>(name - kMonths.begin()) + 1;
+    cursor.text.remove_prefix(3);
+    cursor.skip(" ");
+    const int year = cursor.number(4);
+    cursor.skip(" ");
+    const int hour = cursor.number(2);
+    cursor.skip(":");
+    const int minute = cursor.number(2);
+    cursor.skip(":");
+    const int second = cursor.number(2);
+    if (year < 1970 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60 ||
+        !cursor.skip(" GMT")) {
+        return -1;
+    }
+    // Days since 1970-03-01 of a year that begins in March.
+    const std::int64_t y = month > 2 ? year : year - 1;
+    const std::int64_t m = month > 2 ? month - 3 : month + 9;
+    const std::int64_t days = y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - 719468;
+    return days * 86400 + hour * 3600 + minute * 60 + second;
+}
+
+std::uint64_t header_wait(string_view value, std::int64_t now) noexcept {
+    while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) {
+        value.remove_prefix(1);
+    }
+    while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) {
+        value.remove_suffix(1);
+    }
+    if (!value.empty() && value.front() >= '0' && value.front() <= '9') {
+        const auto seconds = json::to_double(value);
+        return seconds
+                   ? static_cast<std::uint64_t>(std::min(*seconds * 1000, static_cast<double>(kLongestWait)))
+                   : 0;
+    }
+    const std::int64_t at = http_date(value);
+    return at > now ? static_cast<std::uint64_t>(at - now) * 1000 : 0;
+}
+
+} // namespace
+
+string_view exception_name(string_view type) noexcept {
+    // A URI may follow the name: "Name:http://...", so it is cut before a '#' is looked for.
+    type = type.substr(0, type.find(':'));
+    const std::size_t hash = type.rfind('#');
+    return hash == type.npos ? type : type.substr(hash + 1);
+}
+
+void classify(const Refusal &full, kiro_failure &failure) noexcept {
+    Refusal refusal = full;
+    refusal.body = refusal.body.substr(0, kLookedAt);
+
+    const Body body = read_body(refusal.body);
+    const Meaning meaning = meaning_of(refusal, body);
+    kiro_failure_set(&failure, meaning.kind, "%s", meaning.message);
+    failure.retry = meaning.retry;
+    failure.upstream_status = refusal.status;
+    const std::uint64_t wait = std::max(body.wait, header_wait(refusal.retry_after, refusal.now));
+    failure.retry_after_ms = static_cast<std::uint32_t>(std::min(wait, kLongestWait));
+}
+
+} // namespace kiro::kiro
+
+extern "C" void kiro_upstream_failure(int status, kiro_str error_type, kiro_str retry_after, kiro_str body,
+                                      kiro_failure *f) {
+    const auto view = [](kiro_str text) { return std::string_view(text.data, text.len); };
+    ::kiro::kiro::classify({.status = status,
+                            .type = view(error_type),
+                            .body = view(body),
+                            .message = {},
+                            .retry_after = view(retry_after),
+                            .now = static_cast<std::int64_t>(std::time(nullptr))},
+                           *f);
+}

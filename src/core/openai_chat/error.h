@@ -1,0 +1,20 @@
+// OpenAI's error envelope; Responses uses the same.
+
+#ifndef KIRO_OPENAI_CHAT_ERROR_H
+#define KIRO_OPENAI_CHAT_ERROR_H
+
+#include "kiro/kiro.h"
+
+#include <span>
+#include <string_view>
+
+namespace kiro::openai_chat {
+
+int error_status(kiro_failure_kind kind) noexcept;
+
+// {"error":{...}}. Returns the length, 0 if it does not fit.
+std::size_t error_body(const kiro_failure &failure, std::span<char> out) noexcept;
+
+} // namespace kiro::openai_chat
+
+#endif
