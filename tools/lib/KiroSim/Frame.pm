@@ -1,0 +1,63 @@
+package KiroSim::Frame;
+
+# application/vnd.amazon.eventstream messages.
+
+use v5.36;
+use Compress::Zlib ();
+use Exporter 'import';
+use KiroSim::Json qw(encode_json);
+
+our @EXPORT_OK = qw(message event exception error_message text_event corrupt);
+
+my %head;           # header block by kind and name
+my %text;           # whole frames of text deltas, as streams repeat them
+my $cached = 0;
+my $CACHE_LIMIT = 32 << 20;
+
+sub message ($headers, $payload) {
+    my $prelude = pack 'NN', 16 + length($headers) + length $payload, length $headers;
+    my $bytes = $prelude . pack('N', Compress::Zlib::crc32($prelude)) . $headers . $payload;
+    return $bytes . pack 'N', Compress::Zlib::crc32($bytes);
+}
+
+sub _strings (@pairs) {
+    my $out = '';
+    while (my ($name, $value) = splice @pairs, 0, 2) { $out .= pack 'C/a* C n/a*', $name, 7, $value }
+    return $out;
+}
+
+sub event ($type, $payload, %opt) {
+    my $head = $head{"e$type"} //=
+        _strings(':event-type', $type, ':content-type', 'application/json', ':message-type', 'event');
+    return message($head, ref $payload ? encode_json($payload, %opt) : $payload);
+}
+
+sub exception ($type, $payload) {
+    my $head = $head{"x$type"} //=
+        _strings(':exception-type', $type, ':content-type', 'application/json', ':message-type', 'exception');
+    return message($head, encode_json($payload));
+}
+
+sub error_message ($code, $message) {
+    return message(_strings(':error-code', $code, ':error-message', $message, ':message-type', 'error'), '');
+}
+
+# A delta event with one string member; frames are kept, since many streams send the same pieces.
+sub text_event ($type, $member, $piece, $ascii = 0) {
+    my $key = "$ascii$type\0$member\0$piece";
+    my $frame = $text{$key};
+    return $frame if defined $frame;
+    if ($cached > $CACHE_LIMIT) { %text = (); $cached = 0 }
+    $frame = event($type, { $member => $piece }, ascii => $ascii);
+    $cached += 2 * length $frame;
+    return $text{$key} = $frame;
+}
+
+# One flipped bit: in the prelude's checksum or in the middle of the message.
+sub corrupt ($frame, $where) {
+    my $at = $where eq 'prelude' ? 10 : length($frame) - 6;
+    substr($frame, $at, 1) ^.= "\x10";
+    return $frame;
+}
+
+1;

@@ -1,0 +1,509 @@
+package KiroSim::Service;
+
+# The hosts: runtime, management, auth and the control door of the tests, told apart by path and x-amz-target.
+
+use v5.36;
+use File::Basename qw(basename);
+use KiroSim::Conn ();
+use KiroSim::Json qw(encode_json decode_json raw_json is_string is_number valid_utf8);
+use KiroSim::Loop ();
+use KiroSim::Models ();
+use KiroSim::Plan ();
+use KiroSim::Reply ();
+use KiroSim::Tokens ();
+use KiroSim::Validate ();
+
+my $LOG_ENTRIES = 10_000;
+my $LOG_BYTES   = 64 << 20;
+
+# Host role, operation and wire form by target.
+my %TARGET = (
+    'KiroRuntimeService.GenerateAssistantResponse'                    => ['generate', 'v3'],
+    'AmazonCodeWhispererStreamingService.GenerateAssistantResponse'   => ['generate', 'v2'],
+    map({ ("$_.ListAvailableModels" => ['models'], "$_.ListAvailableProfiles" => ['profiles'], "$_.GetUsageLimits" => ['usage'],
+           "$_.GetProfile" => ['profile']) } qw(KiroControlPlaneBearerService AmazonCodeWhispererService)),
+);
+my %PATH = ('/generateAssistantResponse' => ['generate', 'rest'], '/refreshToken' => ['refresh', 'social'], '/token' => ['refresh', 'oidc']);
+my %CONTENT_TYPE = (v3 => 'application/x-amz-json-1.0', v2 => 'application/x-amz-json-1.0', rest => 'application/json');
+my %OPERATION = (generate => \&_generate, refresh => \&_refresh, map { $_ => \&_management } qw(models profiles usage profile));
+
+my @COUNTERS = qw(generate generate_ok generate_rejected refresh refresh_ok invalid_grant invalid_client models profiles usage
+    streams_completed streams_closed_by_client open_streams open_streams_max connections_accepted connections_current control_connections);
+
+# loop, tokens, plans, vectors (dir), log (file handle), describe (what GET /_sim tells)
+sub new ($class, %arg) {
+    my $self = bless { %arg, entries => [], entry_bytes => 0, n => 0, conns => 0, held => {}, auth_plan => [] }, $class;
+    $self->{count} = { map { $_ => 0 } @COUNTERS };
+    return $self;
+}
+
+# --- connections ------------------------------------------------------------------------------------------------
+
+sub accepted ($self, $conn) {
+    $conn->{id} = ++$self->{conns};
+    $self->{count}{connections_accepted}++;
+    $self->{count}{connections_current}++;
+}
+
+# A connection that turns out to be a test's control door does not count as a client's.
+sub _is_control ($self, $conn) {
+    return if $conn->{control} || $conn->{requests};
+    $conn->{control} = 1;
+    $self->{count}{$_}-- for qw(connections_accepted connections_current);
+    $self->{count}{control_connections}++;
+}
+
+sub gone ($self, $conn) {
+    $self->{count}{connections_current}-- if !$conn->{control};
+    $self->_stream_over($conn, 1);
+}
+
+sub answered ($self, $conn) { $self->_stream_over($conn, 0) }
+
+sub _stream_over ($self, $conn, $gone) {
+    my $entry = delete $conn->{open} or return;
+    $self->{count}{open_streams}--;
+    my $by_client = defined $entry->{closed_by_client_at};
+    $self->{count}{$by_client ? 'streams_closed_by_client' : 'streams_completed'}++ if $by_client || ($entry->{end} // '') eq 'complete';
+}
+
+# --- requests ---------------------------------------------------------------------------------------------------
+
+sub handle ($self, $conn, $q) {
+    if ($q->{path} =~ m{\A/_sim(?:/|\z)}) {
+        $self->_is_control($conn);
+        return $self->_control($conn, $q);
+    }
+    $conn->{requests}++;
+    my $target = $q->{headers}{'x-amz-target'};
+    my $route = defined $target ? ($q->{path} eq '/' ? $TARGET{$target} : undef) : $PATH{ $q->{path} };
+    my ($op, $wire) = $route ? @$route : ('unknown');
+    my $entry = $conn->{entry} = $self->_entry($conn, $q, $op, $wire);
+    return $self->_refuse($conn, $entry, { status => 404, type => 'UnknownOperationException', rule => 'route', message => 'Unknown operation.',
+        detail => defined $target ? "target $target at $q->{path}" : "$q->{method} $q->{path}" }) if !$route;
+    return $self->_refuse($conn, $entry, { status => 405, type => 'UnknownOperationException', rule => 'method',
+        message => 'Method not allowed.', detail => $q->{method} }) if $q->{method} ne 'POST';
+    $self->{count}{$op}++ if exists $self->{count}{$op};
+    $OPERATION{$op}->($self, $conn, $q, $entry, $op, $wire);
+}
+
+sub _entry ($self, $conn, $q, $op, $wire) {
+    my $entry = {
+        n => ++$self->{n}, time => KiroSim::Conn::wall_ms(), op => $op, wire => $wire, conn => $conn->{id}, tls => !!$conn->{ssl},
+        method => $q->{method}, path => $q->{path}, query => $q->{query}, http => $q->{http}, headers => $q->{headers},
+        body => $q->{body}, bytes_sent => 0, body_bytes => 0, events_sent => 0,
+    };
+    push @{ $self->{entries} }, $entry;
+    $self->{entry_bytes} += length $q->{body};
+    while (@{ $self->{entries} } > $LOG_ENTRIES || $self->{entry_bytes} > $LOG_BYTES && @{ $self->{entries} } > 1) {
+        $self->{entry_bytes} -= length +(shift @{ $self->{entries} })->{body};
+    }
+    return $entry;
+}
+
+sub _entry_json ($entry) {
+    my %shown = %$entry;
+    my $body = delete $shown{body};
+    if ($body ne '') {
+        if ($entry->{json} //= eval { decode_json($body); 1 } ? 1 : 0) { $shown{body} = raw_json($body) }
+        else { $shown{raw} = valid_utf8($body) ? $body : $body =~ s/([\x80-\xff])/chr(0xc0 | ord($1) >> 6) . chr(0x80 | ord($1) & 0x3f)/ger }
+    }
+    delete $shown{json};
+    return encode_json(\%shown);
+}
+
+# The verdict is known: what is told about the request now goes to the log file.
+sub _decided ($self, $entry, $status, $verdict = undef) {
+    $entry->{status} = $status;
+    $entry->{verdict} = $verdict if $verdict;
+    my $log = $self->{log} or return;
+    print $log _entry_json($entry), "\n";
+    $log->flush;
+}
+
+sub _request_id {
+    return join '-', map { join '', map { sprintf '%02x', int rand 256 } 1 .. $_ } 4, 2, 2, 2, 6;
+}
+
+# x-kiro-sim-rule tells a test which rule spoke; the real service is silent about that.
+sub _refuse ($self, $conn, $entry, $f) {
+    $self->{count}{generate_rejected}++ if $entry->{op} eq 'generate';
+    $self->_decided($entry, $f->{status}, { map { $_ => $f->{$_} } grep { defined $f->{$_} } qw(rule type reason message detail) });
+    my $detail = "$f->{rule}: " . ($f->{detail} // '');
+    $detail =~ s/[^ -~]/?/g;
+    $conn->answer($f->{status}, ['content-type' => _error_type($entry), 'x-amzn-requestid' => _request_id(), 'x-amzn-errortype' => $f->{type},
+        'x-kiro-sim-rule' => substr $detail, 0, 300], KiroSim::Reply::error_body($f));
+}
+
+sub _error_type ($entry) { ($entry->{wire} // '') eq 'rest' ? 'application/json' : 'application/x-amz-json-1.0' }
+
+# --- what all calls with a bearer token share -------------------------------------------------------------------
+
+sub _denied ($rule, $message, $detail, %more) {
+    return { status => 403, type => 'AccessDeniedException', rule => $rule, message => $message, detail => $detail, %more };
+}
+
+# (login, failure)
+sub _authenticate ($self, $q) {
+    my $h = $q->{headers};
+    my ($bearer) = ($h->{authorization} // '') =~ /\ABearer ([!-~]+)\z/;
+    my ($login, $why) = $self->{tokens}->check($bearer);
+    return (undef, _denied('bearer', 'The bearer token included in the request is invalid.', $why)) if !$login;
+    for my $agent (map { $h->{$_} // () } qw(user-agent x-amz-user-agent)) {
+        return (undef, _denied('user_agent', 'User is not authorized to make this call.', $agent, reason => 'FEATURE_NOT_SUPPORTED'))
+            if index($agent, 'AWS-Language-Servers-AWS-CodeWhisperer') >= 0;
+    }
+    my $type = $h->{tokentype};
+    my $want = $login->{kind} eq 'api_key' ? 'API_KEY' : undef;
+    return (undef, _denied('token_type', 'Invalid token', 'TokenType is ' . ($type // 'absent')))
+        if ($type // '') ne ($want // '') || defined $type && !defined $want;
+    return ($login, undef);
+}
+
+sub _content_type ($q) { lc(($q->{headers}{'content-type'} // '') =~ s/\s*;.*//sr) }
+
+sub _wrong_type ($q, $want) {
+    my $type = _content_type($q);
+    return undef if $type eq $want;
+    return { status => 415, type => 'UnsupportedMediaTypeException', rule => 'content_type', message => 'Unsupported content type.',
+             detail => "'$type' instead of '$want'" };
+}
+
+# --- runtime host -----------------------------------------------------------------------------------------------
+
+sub _generate ($self, $conn, $q, $entry, $op, $wire) {
+    my $failure = _wrong_type($q, $CONTENT_TYPE{$wire});
+    (my $login, $failure) = $self->_authenticate($q) if !$failure;
+    (my $body, $failure) = KiroSim::Validate::parse($q->{body}) if !$failure;
+    $entry->{json} = $failure && $failure->{reason} && $failure->{reason} eq 'REQUEST_BODY_INVALID_JSON' ? 0 : 1 if defined $body || $failure && $failure->{rule} eq 'json';
+    my $r = { body => $body, text => $q->{body}, wire => $wire, login => $login, tokens => $self->{tokens} };
+    $failure //= KiroSim::Validate::check($r);
+    return $self->_refuse($conn, $entry, $failure) if $failure;
+
+    my ($plan, $attempt, $name) = eval {
+        $self->{plans}->choose($q->{headers}{'x-kiro-sim-plan'}, $r->{current}{content}, $r->{state}{conversationId} // '');
+    };
+    my $items = eval { $plan && !defined $plan->{vector} ? KiroSim::Reply::script($plan, $r) : [] };
+    if ($@) {
+        chomp(my $why = $@);
+        return $self->_refuse($conn, $entry, { status => 400, type => 'KiroSimPlanException', rule => 'plan', message => "kiro-sim: $why", detail => $why });
+    }
+    @$entry{qw(attempt plan)} = ($attempt, $name);
+    $conn->{open} = $entry;
+    my $count = $self->{count};
+    $count->{open_streams}++;
+    $count->{open_streams_max} = $count->{open_streams} if $count->{open_streams} > $count->{open_streams_max};
+
+    my $start = sub { $self->_start($conn, $entry, $plan, $items) if !$conn->{closed} };
+    if (defined $plan->{hold} && !defined $plan->{hold_at}) {
+        my $inner = $start;
+        $start = sub { $self->hold($conn, $plan->{hold}, $inner) };
+    }
+    $self->_decided($entry, KiroSim::Reply::is_fault($plan) ? $plan->{status} // 200 : $plan->{hang} || !ref $plan->{cut} && $plan->{cut} ? 0 : 200);
+    return $self->{loop}->at(KiroSim::Loop::now_ms() + $plan->{delay_ms}, $start) if $plan->{delay_ms};
+    $start->();
+}
+
+sub _extra_headers ($plan) {
+    my $headers = $plan->{headers} // {};
+    return map { (lc $_ => $headers->{$_}) } sort keys %$headers;
+}
+
+# Default headers, each left out when the plan sets it itself.
+sub _headers ($plan, @defaults) {
+    my @extra = _extra_headers($plan);
+    my %set = @extra;
+    my @out;
+    while (my ($name, $value) = splice @defaults, 0, 2) { push @out, $name => $value if defined $value && !exists $set{$name} }
+    return [@out, @extra];
+}
+
+sub _start ($self, $conn, $entry, $plan, $items) {
+    return $conn->abandon('hang') if $plan->{hang};
+    my $cut = $plan->{cut};
+    if (defined $cut && (!ref $cut || $cut->{request})) {
+        return $conn->abandon((ref $cut ? $cut->{mode} : undef) // $plan->{cut_mode} // 'fin', 0);
+    }
+    $conn->{keep} = 0 if $plan->{close};
+    if (KiroSim::Reply::is_fault($plan)) {
+        my ($status, $type, $body, $error) = KiroSim::Reply::fault($plan);
+        return $conn->answer($status, _headers($plan, 'content-type' => $type // _error_type($entry), 'x-amzn-requestid' => _request_id(),
+            'x-amzn-errortype' => $error), $body);
+    }
+    $self->{count}{generate_ok}++;
+    my $blob;
+    if (defined $plan->{vector}) {
+        $blob = $self->_vector($plan->{vector}) // return $conn->answer(500, ['content-type' => 'text/plain'], "kiro-sim: no vector $plan->{vector}\n");
+    }
+    my %stream = (
+        next => KiroSim::Reply::frames($items, $plan, $blob), framing => $plan->{framing} // 'chunked', gap => $plan->{gap_ms} // 1,
+        first => $plan->{first_ms} // 0, chunk => $plan->{chunk}, chunk_ms => $plan->{chunk_ms},
+        cut_mode => ($cut && $cut->{mode}) // $plan->{cut_mode} // 'fin',
+        defined $plan->{silence_ms} ? (silence => { at => $plan->{silence_at} // 1, ms => $plan->{silence_ms} }) : (),
+        defined $plan->{hold} ? (hold => { at => $plan->{hold_at}, name => $plan->{hold} }) : (),
+        $cut ? (cut_bytes => $cut->{bytes}, cut_events => $cut->{events}) : (),
+    );
+    if ($stream{framing} eq 'length') {
+        my $walk = KiroSim::Reply::frames($items, $plan, $blob);
+        $stream{length} = 0;
+        while (defined(my $frame = $walk->())) { $stream{length} += length $frame }
+    }
+    $conn->stream(200, _headers($plan, 'content-type' => 'application/vnd.amazon.eventstream', 'x-amzn-requestid' => _request_id()), \%stream);
+}
+
+sub _vector ($self, $name) {
+    my $file = basename($name);
+    for my $path (map { ("$_/$file", "$_/$file.bin") } @{ $self->{vectors} }) {
+        next if !-f $path;
+        open my $fh, '<:raw', $path or return undef;
+        local $/;
+        return readline $fh;
+    }
+    return undef;
+}
+
+# Parks a request under a name until it is released.
+sub hold ($self, $conn, $name, $callback) {
+    push @{ $self->{held}{$name} }, [$conn, $callback];
+}
+
+sub _held ($self) {
+    my %count;
+    for my $name (keys %{ $self->{held} }) {
+        my @open = grep { !$_->[0]{closed} } @{ $self->{held}{$name} };
+        $self->{held}{$name} = \@open;
+        $count{$name} = @open if @open;
+    }
+    return \%count;
+}
+
+sub _release ($self, $name) {
+    my $released = 0;
+    for my $key (defined $name ? $name : keys %{ $self->{held} }) {
+        for my $waiter (@{ delete $self->{held}{$key} // [] }) {
+            next if $waiter->[0]{closed};
+            $released++;
+            $waiter->[1]->();
+        }
+    }
+    return $released;
+}
+
+# --- management host --------------------------------------------------------------------------------------------
+
+sub _management ($self, $conn, $q, $entry, $op, $wire) {
+    my $failure = _wrong_type($q, 'application/x-amz-json-1.0');
+    (my $login, $failure) = $self->_authenticate($q) if !$failure;
+    $failure->{status} = 400 if $failure && $failure->{rule} eq 'bearer';    # this host's habit
+    (my $body, $failure) = KiroSim::Validate::parse($q->{body} eq '' ? '{}' : $q->{body}) if !$failure;
+    (my $reply, $failure) = $self->_management_reply($op, $body, $login) if !$failure;
+    return $self->_refuse($conn, $entry, $failure) if $failure;
+    $self->_decided($entry, 200);
+    $conn->answer(200, ['content-type' => 'application/x-amz-json-1.0', 'x-amzn-requestid' => _request_id()], encode_json($reply));
+}
+
+sub _bad_member ($message) {
+    return { status => 400, type => 'ValidationException', reason => 'REQUEST_BODY_INVALID', rule => 'member', message => $message, detail => $message };
+}
+
+sub _management_reply ($self, $op, $body, $login) {
+    my $arn = $body->{profileArn};
+    my $key = $login->{kind} eq 'api_key';
+    return (undef, _denied('profile', 'User is not authorized to make this call.', 'foreign profileArn'))
+        if defined $arn && !$key && $arn ne $login->{arn};
+    my $profile = { arn => $login->{arn}, profileName => 'Simulated profile' };
+    if ($op eq 'models') {
+        return (undef, _bad_member('origin is required.')) if !is_string($body->{origin});
+        return (undef, _bad_member('origin is invalid.')) if $body->{origin} !~ /\A(?:KIRO_CLI|AI_EDITOR)\z/;
+        return (undef, _bad_member('profileArn is required for this request.')) if !defined $arn && !$key;
+        return KiroSim::Models::list_reply();
+    }
+    if ($op eq 'profiles') {
+        return (undef, _denied('profile', 'AWS Builder ID is not supported for this operation.', 'Builder ID')) if $login->{kind} eq 'builder';
+        return { profiles => $key ? [] : [$profile], nextToken => undef };
+    }
+    if ($op eq 'profile') { return { profile => $profile } }
+    my $reset = 86400 * (12 + int time / 86400);
+    return {
+        nextDateReset => $reset, daysUntilReset => 12, limits => [],
+        subscriptionInfo => { subscriptionTitle => 'KIRO PRO+', type => 'Q_DEVELOPER_STANDALONE_PRO_PLUS', overageCapability => 'OVERAGE_CAPABLE' },
+        overageConfiguration => { overageStatus => 'DISABLED', overageLimit => undef },
+        usageBreakdownList => [{
+            resourceType => 'CREDIT', displayName => 'Credit', unit => 'INVOCATIONS', currentUsage => int(0.01 * $self->{count}{generate_ok}),
+            currentUsageWithPrecision => 0.01 * $self->{count}{generate_ok}, usageLimit => 2000, usageLimitWithPrecision => 2000,
+            currentOverages => 0, overageCap => 10000, overageRate => 0.04, overageCharges => 0, currency => 'USD', nextDateReset => $reset,
+            freeTrialInfo => undef, bonuses => [],
+        }],
+        userInfo => { userId => 'd-simulated.user', email => undef },
+    };
+}
+
+# --- auth host --------------------------------------------------------------------------------------------------
+
+my %AUTH_FIELD = map { $_ => 1 } qw(status error error_description drop rst hang hang_ms html raw_body headers delay_ms no_rotate
+    no_refresh_token no_arn lost ttl hold);
+my %AUTH_ERROR = (400 => 'invalid_grant', 401 => 'invalid_client', 403 => 'access_denied', 429 => 'slow_down');
+
+sub _refresh ($self, $conn, $q, $entry, $op, $wire) {
+    my $plan = shift @{ $self->{auth_plan} } // {};
+    $entry->{plan} = $plan if %$plan;
+    if ($plan->{hang} || defined $plan->{hang_ms}) {
+        $self->_decided($entry, 0);
+        $conn->abandon('hang');
+        $self->{loop}->at(KiroSim::Loop::now_ms() + $plan->{hang_ms}, sub { $conn->close('cut_fin') }) if defined $plan->{hang_ms};
+        return;
+    }
+    my $act = sub { $self->_refresh_now($conn, $q, $entry, $wire, $plan) if !$conn->{closed} };
+    if (defined $plan->{hold}) {
+        my $inner = $act;
+        $act = sub { $self->hold($conn, $plan->{hold}, $inner) };
+    }
+    return $self->{loop}->at(KiroSim::Loop::now_ms() + $plan->{delay_ms}, $act) if $plan->{delay_ms};
+    $act->();
+}
+
+sub _auth_answer ($self, $conn, $entry, $plan, $status, $body) {
+    $self->{count}{ $body->{error} }++ if defined $body->{error} && exists $self->{count}{ $body->{error} };
+    $self->_decided($entry, $status, defined $body->{error} ? { rule => 'auth', reason => $body->{error}, message => $body->{error_description} } : ());
+    $conn->answer($status, _headers($plan, 'content-type' => 'application/json', 'x-amzn-requestid' => _request_id()), encode_json($body));
+}
+
+sub _refresh_now ($self, $conn, $q, $entry, $wire, $plan) {
+    if ($plan->{drop} || $plan->{rst}) {
+        $self->_decided($entry, 0);
+        return $conn->abandon($plan->{rst} ? 'rst' : 'fin', 0);
+    }
+    if ($plan->{html} || defined $plan->{raw_body}) {
+        my ($status, $type, $body) = KiroSim::Reply::fault({ status => 502, %$plan });
+        $self->_decided($entry, $status);
+        return $conn->answer($status, _headers($plan, 'content-type' => $type // 'application/json'), $body);
+    }
+    if (defined $plan->{status} && $plan->{status} != 200) {
+        my $error = $plan->{error} // $AUTH_ERROR{ $plan->{status} } // 'server_error';
+        return $self->_auth_answer($conn, $entry, $plan, $plan->{status}, { error => $error, error_description => $plan->{error_description} // 'simulated' });
+    }
+    my $refuse = sub ($status, $error, $why) {
+        return $self->_auth_answer($conn, $entry, $plan, $status, { error => $error, error_description => $why });
+    };
+    my $body = _content_type($q) eq 'application/json' ? eval { decode_json($q->{body}) } : undef;
+    my $oidc = $wire eq 'oidc';
+    if (ref $body ne 'HASH') {
+        return $oidc ? $refuse->(401, 'invalid_client', 'Invalid client provided') : $refuse->(400, 'invalid_request', 'The body must be JSON');
+    }
+    if ($oidc) {
+        # A snake_case body gets the service's misleading answer, because it holds no clientId.
+        my $client = $self->{tokens}{client};
+        return $refuse->(401, 'invalid_client', 'Invalid client provided')
+            if ($body->{clientId} // '') ne $client->{id} || ($body->{clientSecret} // '') ne $client->{secret};
+        return $refuse->(400, 'unsupported_grant_type', 'grantType must be refresh_token') if ($body->{grantType} // '') ne 'refresh_token';
+        return $refuse->(400, 'invalid_request', 'scope is not allowed') if exists $body->{scope};
+    }
+    return $refuse->(400, 'invalid_request', 'refreshToken is required') if !is_string($body->{refreshToken});
+    my $login = $self->{tokens}->by_refresh($body->{refreshToken});
+    return $refuse->(400, 'invalid_grant', 'Invalid refresh token provided') if !$login || ($login->{kind} eq 'social') != !$oidc;
+
+    my $new = $self->{tokens}->renew($login, ttl => $plan->{ttl}, keep_refresh => $plan->{no_rotate});
+    if ($plan->{lost}) {
+        $self->_decided($entry, 0);
+        return $conn->abandon('fin');
+    }
+    $self->{count}{refresh_ok}++;
+    my $keep = $plan->{no_rotate} || $plan->{no_refresh_token};
+    $self->_auth_answer($conn, $entry, $plan, 200, {
+        accessToken => $new->{access}, expiresIn => int $new->{ttl}, $keep ? () : (refreshToken => $new->{refresh}),
+        $oidc ? (tokenType => 'Bearer', idToken => undef) : $plan->{no_arn} ? () : (profileArn => $new->{arn}),
+    });
+}
+
+# --- control ----------------------------------------------------------------------------------------------------
+
+my %CONTROL = (
+    'GET /_sim'          => sub ($self, $q, $body) { $self->{describe} },
+    'GET /_sim/log'      => \&_log,
+    'GET /_sim/stats'    => \&_stats,
+    'POST /_sim/reset'   => \&_reset,
+    'POST /_sim/tokens'  => \&_tokens,
+    'POST /_sim/plan'    => sub ($self, $q, $body) { { elements => $self->{plans}->upload($body) } },
+    'DELETE /_sim/plan'  => \&_forget_plan,
+    'POST /_sim/release' => sub ($self, $q, $body) { { released => $self->_release($body->{name}) } },
+    'POST /_sim/auth'    => \&_auth_plan,
+);
+
+sub _control ($self, $conn, $q) {
+    my $act = $CONTROL{"$q->{method} " . ($q->{path} =~ s{/\z}{}r)};
+    my ($status, $reply) = (200);
+    if ($act) {
+        $reply = eval {
+            my $body = $q->{body} eq '' ? {} : decode_json($q->{body}, lax => 1);
+            die "the body must be an object\n" if ref $body ne 'HASH';
+            $act->($self, $q, $body);
+        };
+        if ($@) { chomp(my $why = $@); ($status, $reply) = (400, { error => $why }) }
+    }
+    else { ($status, $reply) = (404, { error => "no $q->{method} $q->{path}" }) }
+    $conn->answer($status, ['content-type' => 'application/json'], encode_json($reply) . "\n");
+}
+
+sub _query ($q) {
+    return map { my ($name, $value) = split /=/, $_, 2; ($name => ($value // '') =~ s/%([0-9a-fA-F]{2})/chr hex $1/ger) } split /&/, $q->{query} // '';
+}
+
+sub _log ($self, $q, $body) {
+    my %query = _query($q);
+    my $since = $query{since} || 0;
+    my @shown = grep { $_->{n} > $since && (!defined $query{op} || $_->{op} eq $query{op}) } @{ $self->{entries} };
+    return raw_json('[' . join(",\n", map { _entry_json($_) } @shown) . ']');
+}
+
+sub _stats ($self, $q, $body) {
+    return { %{ $self->{count} }, log => $self->{n}, held => $self->_held, auth_plan_left => scalar @{ $self->{auth_plan} } };
+}
+
+# Plans, counters, log and faults go; connections, streams and tokens stay.
+sub _reset ($self, $q, $body) {
+    $self->{plans}->reset;
+    $self->{auth_plan} = [];
+    $self->_release(undef);
+    $self->{entries} = [];
+    $self->{entry_bytes} = 0;
+    $self->{tokens}->reset_ttl;
+    my %now = map { $_ => $self->{count}{$_} } qw(open_streams connections_current);
+    $self->{count} = { (map { $_ => 0 } @COUNTERS), %now, open_streams_max => $now{open_streams} };
+    return { ok => !!1, log => $self->{n} };
+}
+
+sub _tokens ($self, $q, $body) {
+    my $tokens = $self->{tokens};
+    my %reply;
+    $tokens->set_ttl(0 + $body->{ttl}) if defined $body->{ttl};
+    $reply{expired} = $tokens->expire_all if $body->{expire};
+    $reply{revoked} = $tokens->revoke_access if $body->{revoke_access};
+    $reply{refresh_revoked} = $tokens->revoke_refresh if $body->{revoke_refresh};
+    if (defined $body->{issue}) {
+        die "unknown kind of login\n" if !KiroSim::Tokens::known_kind($body->{issue});
+        my $login = $tokens->login($body->{issue});
+        %reply = (%reply, credentials => $tokens->credential_record($login), profile_arn => $login->{arn},
+                  file => $self->{write_login}->($login));
+        $reply{registration} = $tokens->registration_record if $body->{issue} ne 'social';
+    }
+    return { ok => !!1, ttl => $tokens->{ttl}, %reply };
+}
+
+sub _forget_plan ($self, $q, $body) {
+    my %query = _query($q);
+    $self->{plans}->remove($body->{name} // $query{name});
+    return { ok => !!1 };
+}
+
+sub _auth_plan ($self, $q, $body) {
+    my $plan = $body->{plan};
+    $plan = [$plan] if ref $plan eq 'HASH';
+    die "plan must be a list of objects\n" if ref $plan ne 'ARRAY' || grep { ref ne 'HASH' } @$plan;
+    for my $element (@$plan) {
+        for my $field (sort keys %$element) { die "unknown auth plan field '$field'\n" if !$AUTH_FIELD{$field} }
+    }
+    $self->{auth_plan} = [@$plan];
+    return { elements => scalar @$plan };
+}
+
+1;
