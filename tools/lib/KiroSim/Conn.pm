@@ -65,6 +65,11 @@ sub on_readable ($self) {
     $self->_next_request;
 }
 
+sub failed ($self, $error) {
+    warn "kiro-sim: $error";
+    $self->close('failed');
+}
+
 sub _peer_gone ($self) {
     if (my $entry = $self->{entry}) {
         $entry->{closed_by_client_at} //= wall_ms();

@@ -4,7 +4,7 @@ package KiroSim::Json;
 # booleans, so values are plain scalars: is_string and friends tell them apart.
 
 use v5.36;
-no warnings 'experimental::builtin';
+no warnings qw(experimental::builtin recursion);
 use Encode ();
 use Exporter 'import';
 

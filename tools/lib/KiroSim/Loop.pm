@@ -1,7 +1,7 @@
 package KiroSim::Loop;
 
 # The event loop: sockets by select(), timers in millisecond buckets. Objects that own a socket have the methods
-# on_readable and on_writable; the loop knows nothing about what they carry.
+# on_readable, on_writable and failed; the loop knows nothing about what they carry.
 
 use v5.36;
 use Errno qw(EINTR);
@@ -69,6 +69,9 @@ sub _pop ($heap) {
     return $top;
 }
 
+# A mistake in one callback must not end the others.
+sub _guarded ($callback) { eval { $callback->(); 1 } or warn "kiro-sim: $@" }
+
 sub stop ($self) { $self->{stop} = 1 }
 
 sub run ($self) {
@@ -76,9 +79,9 @@ sub run ($self) {
     while (!$self->{stop}) {
         my $now = now_ms();
         while (@$heap && $heap->[0] <= $now) {
-            $_->() for @{ delete $self->{bucket}{ _pop($heap) } };
+            _guarded($_) for @{ delete $self->{bucket}{ _pop($heap) } };
         }
-        if (my @ready = splice @{ $self->{ready} }) { $_->() for @ready }
+        if (my @ready = splice @{ $self->{ready} }) { _guarded($_) for @ready }
         my $wait = @{ $self->{ready} } ? 0 : @$heap ? ($heap->[0] - now_ms()) / 1000 : 1;
         $wait = 0 if $wait < 0;
         $wait = 1 if $wait > 1;    # a signal may have come just before select
@@ -100,7 +103,7 @@ sub _serve ($self, $bits, $method) {
         for my $bit (0 .. 7) {
             next if !($set & 1 << $bit);
             my $owner = $self->{owner}[ 8 * $byte + $bit ] or next;
-            $owner->$method;
+            eval { $owner->$method; 1 } or $owner->failed($@);
         }
     }
 }

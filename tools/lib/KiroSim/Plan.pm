@@ -5,9 +5,26 @@ package KiroSim::Plan;
 use v5.36;
 use KiroSim::Json qw(decode_json decode_prefix is_number is_string);
 
-my %FIELD = map { $_ => 1 } qw(status type reason message headers raw_body html retry_after_ms delay_ms first_ms gap_ms text words
-    bytes piece text_list tools reasoning events stop_reason context_pct credits metadata no_tail no_metadata exception error_frame
-    cut cut_mode corrupt unknown_events silence_ms silence_at chunk chunk_ms framing vector empty hold hold_at hang close ascii);
+# Field => what it must be.
+my %FIELD = (
+    map({ $_ => 'number' } qw(status retry_after_ms delay_ms first_ms gap_ms words bytes piece context_pct silence_ms silence_at chunk chunk_ms hold_at)),
+    map({ $_ => 'string' } qw(type message raw_body text vector hold framing cut_mode)),
+    map({ $_ => 'object' } qw(headers reasoning metadata exception error_frame corrupt)),
+    map({ $_ => 'objects' } qw(tools events)),
+    map({ $_ => 'any' } qw(reason html stop_reason credits cut text_list no_tail no_metadata unknown_events empty hang close ascii)),
+);
+my %FITS = (
+    number  => sub ($v) { is_number($v) && $v >= 0 },
+    string  => \&is_string,
+    object  => sub ($v) { ref $v eq 'HASH' },
+    objects => sub ($v) { ref $v eq 'ARRAY' && !grep { ref ne 'HASH' } @$v },
+    any     => sub ($v) { 1 },
+);
+my %CHOICE = (framing => [qw(chunked length close)], mode => [qw(fin rst hang end)]);
+
+sub _choice ($what, $value) {
+    die "$what must be one of @{ $CHOICE{$what} }\n" if defined $value && !grep { $_ eq $value } @{ $CHOICE{$what} };
+}
 
 my %BUILTIN = (
     ok        => {},
@@ -56,7 +73,18 @@ sub reset ($self) { %$self = (named => {}, default => undef, count => {}); }
 
 sub _checked ($element) {
     die "a plan's element must be an object or a name\n" if ref $element ne 'HASH';
-    for my $field (sort keys %$element) { die "unknown plan field '$field'\n" if !$FIELD{$field} }
+    for my $field (sort keys %$element) {
+        my $type = $FIELD{$field} // die "unknown plan field '$field'\n";
+        my $value = $element->{$field};
+        die "plan field '$field' must be $type\n" if defined $value && !$FITS{$type}->($value);
+    }
+    my $cut = $element->{cut};
+    die "cut must be \"request\" or an object with bytes, events or request\n"
+        if defined $cut && (ref $cut eq 'HASH' ? !grep { exists $cut->{$_} } qw(bytes events request) : $cut ne 'request');
+    die "text_list must be a list of strings\n" if defined $element->{text_list}
+        && (ref $element->{text_list} ne 'ARRAY' || grep { !is_string($_) } @{ $element->{text_list} });
+    _choice(framing => $element->{framing});
+    _choice(mode => $_) for $element->{cut_mode}, ref $cut ? $cut->{mode} : ();
     return $element;
 }
 

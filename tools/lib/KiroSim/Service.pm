@@ -180,10 +180,12 @@ sub _generate ($self, $conn, $q, $entry, $op, $wire) {
     $failure //= KiroSim::Validate::check($r);
     return $self->_refuse($conn, $entry, $failure) if $failure;
 
-    my ($plan, $attempt, $name) = eval {
-        $self->{plans}->choose($q->{headers}{'x-kiro-sim-plan'}, $r->{current}{content}, $r->{state}{conversationId} // '');
+    my ($plan, $attempt, $name, $items);
+    eval {
+        ($plan, $attempt, $name) =
+            $self->{plans}->choose($q->{headers}{'x-kiro-sim-plan'}, $r->{current}{content}, $r->{state}{conversationId} // '');
+        $items = defined $plan->{vector} ? [] : KiroSim::Reply::script($plan, $r);
     };
-    my $items = eval { $plan && !defined $plan->{vector} ? KiroSim::Reply::script($plan, $r) : [] };
     if ($@) {
         chomp(my $why = $@);
         return $self->_refuse($conn, $entry, { status => 400, type => 'KiroSimPlanException', rule => 'plan', message => "kiro-sim: $why", detail => $why });
@@ -240,7 +242,7 @@ sub _start ($self, $conn, $entry, $plan, $items) {
         first => $plan->{first_ms} // 0, chunk => $plan->{chunk}, chunk_ms => $plan->{chunk_ms},
         cut_mode => ($cut && $cut->{mode}) // $plan->{cut_mode} // 'fin',
         defined $plan->{silence_ms} ? (silence => { at => $plan->{silence_at} // 1, ms => $plan->{silence_ms} }) : (),
-        defined $plan->{hold} ? (hold => { at => $plan->{hold_at}, name => $plan->{hold} }) : (),
+        defined $plan->{hold_at} ? (hold => { at => $plan->{hold_at}, name => $plan->{hold} // 'hold' }) : (),
         $cut ? (cut_bytes => $cut->{bytes}, cut_events => $cut->{events}) : (),
     );
     if ($stream{framing} eq 'length') {
