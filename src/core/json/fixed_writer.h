@@ -1,6 +1,8 @@
 // Writes JSON into a buffer of fixed size without allocating: error bodies must
 // work when memory is short.
-#pragma once
+
+#ifndef KIRO_JSON_FIXED_WRITER_H
+#define KIRO_JSON_FIXED_WRITER_H
 
 #include <algorithm>
 #include <cstddef>
@@ -50,3 +52,5 @@ private:
 };
 
 } // namespace kiro::json
+
+#endif

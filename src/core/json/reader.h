@@ -6,9 +6,10 @@
  * check what it skips. Errors that are left then (out of memory) are thrown.
  */
 
-#ifndef KIRO_JSON_READER_H
-#define KIRO_JSON_READER_H
+#pragma once
 
+#include <charconv>
+#include <limits>
 #include <simdjson.h>
 #include <stdexcept>
 #include <string>
@@ -61,9 +62,12 @@ public:
 
     bool boolean() { return value.raw_json_token().starts_with('t'); }
 
+    // For numbers; infinite if a double cannot hold it.
     double number() {
+        std::string_view token = value.raw_json_token();
         double d = 0;
-        return value.get_double().get(d) ? 0 : d;
+        auto result = std::from_chars(token.data(), token.data() + token.size(), d);
+        return result.ec == std::errc() ? d : std::numeric_limits<double>::infinity();
     }
 
     // The whole value as it stands in the body.
@@ -155,5 +159,3 @@ private:
 };
 
 } // namespace kiro::json
-
-#endif
