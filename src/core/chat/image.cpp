@@ -1,0 +1,125 @@
+#include "core/chat/image.h"
+
+#include <array>
+#include <optional>
+
+namespace kiro::chat {
+
+namespace {
+
+struct Signature {
+    std::string_view base64; // how a file of this format begins
+    ImageFormat format;
+};
+
+constexpr Signature signatures[] = {
+    {"iVBORw0KGgo", ImageFormat::png},
+    {"/9j/", ImageFormat::jpeg},
+    {"R0lGOD", ImageFormat::gif},
+    {"UklGR", ImageFormat::webp},
+};
+
+struct MediaType {
+    std::string_view name;
+    ImageFormat format;
+};
+
+constexpr MediaType media_types[] = {
+    {"image/png", ImageFormat::png}, {"image/jpeg", ImageFormat::jpeg}, {"image/jpg", ImageFormat::jpeg},
+    {"image/gif", ImageFormat::gif}, {"image/webp", ImageFormat::webp},
+};
+
+std::optional<ImageFormat> format_of_media_type(std::string_view name) {
+    for (const auto &known : media_types) {
+        if (known.name == name)
+            return known.format;
+    }
+    return std::nullopt;
+}
+
+// The upstream refuses an image whose bytes are not what its format says, and clients often mislabel them.
+std::optional<ImageFormat> format_of_data(std::string_view base64) {
+    for (const auto &known : signatures) {
+        if (base64.starts_with(known.base64))
+            return known.format;
+    }
+    return std::nullopt;
+}
+
+constexpr std::array<bool, 256> make_base64_table() {
+    std::array<bool, 256> table{};
+    for (int c = '0'; c <= '9'; c++)
+        table[static_cast<size_t>(c)] = true;
+    for (int c = 'a'; c <= 'z'; c++)
+        table[static_cast<size_t>(c)] = true;
+    for (int c = 'A'; c <= 'Z'; c++)
+        table[static_cast<size_t>(c)] = true;
+    table['+'] = table['/'] = true;
+    return table;
+}
+
+constexpr auto base64_table = make_base64_table();
+
+bool is_base64(std::string_view text) {
+    for (int padding = 0; padding < 2 && text.ends_with('='); padding++)
+        text.remove_suffix(1);
+    bool good = true;
+    for (char c : text)
+        good &= base64_table[static_cast<unsigned char>(c)];
+    return good && !text.empty();
+}
+
+// Some encoders escape every slash, some wrap lines.
+std::string_view cleaned(Raw data, Arena &arena) {
+    if (!json::has_escapes(data))
+        return data;
+    std::string text = json::unescaped(data);
+    std::erase_if(text, [](char c) { return c == '\n' || c == '\r' || c == ' ' || c == '\t'; });
+    return arena.keep(std::move(text));
+}
+
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+
+} // namespace
+
+Image image_from_base64(Raw media_type, Raw data, const Path &path, Arena &arena) {
+    std::string type = json::unescaped(media_type.substr(0, 64));
+    for (char &c : type)
+        c = lower(c);
+    auto declared = format_of_media_type(type);
+    if (!type.empty() && !declared) {
+        invalid(path, "image type " + quoted(media_type) +
+                          " is not supported; use image/png, image/jpeg, image/gif or image/webp");
+    }
+    std::string_view base64 = cleaned(data, arena);
+    if (!is_base64(base64))
+        invalid(path, "the image data is not base64");
+    auto format = format_of_data(base64);
+    if (!format)
+        format = declared;
+    if (!format)
+        invalid(path, "the image has no media type");
+    return {*format, base64};
+}
+
+Image image_from_url(Raw url, const Path &path, Arena &arena) {
+    // The scheme and media type are short; the rest must not be copied to look at it.
+    Raw head = url.substr(0, url.find(','));
+    std::string prefix = head.size() <= 256 ? json::unescaped(head) : std::string();
+    for (char &c : prefix)
+        c = lower(c);
+    if (!prefix.starts_with("data:")) {
+        if (prefix.starts_with("http:") || prefix.starts_with("https:"))
+            invalid(path, "images by URL are not fetched; send the image as a data: URL");
+        invalid(path, "not an image URL; send the image as data:image/png;base64,...");
+    }
+    if (head.size() == url.size() || !prefix.ends_with(";base64"))
+        invalid(path, "the data: URL is not base64");
+    std::string_view type = std::string_view(prefix).substr(5);
+    type = type.substr(0, type.find(';'));
+    return image_from_base64(type, url.substr(head.size() + 1), path, arena);
+}
+
+} // namespace kiro::chat
