@@ -1,5 +1,7 @@
 // Anthropic's error envelope, also the data of the `error` event.
-#pragma once
+
+#ifndef KIRO_ANTHROPIC_ERROR_H
+#define KIRO_ANTHROPIC_ERROR_H
 
 #include "kiro/kiro.h"
 
@@ -15,3 +17,5 @@ std::size_t error_body(const kiro_failure &failure, std::string_view request_id,
                        std::span<char> out) noexcept;
 
 } // namespace kiro::anthropic
+
+#endif

@@ -1,5 +1,7 @@
 // OpenAI's error envelope; Responses uses the same.
-#pragma once
+
+#ifndef KIRO_OPENAI_CHAT_ERROR_H
+#define KIRO_OPENAI_CHAT_ERROR_H
 
 #include "kiro/kiro.h"
 
@@ -14,3 +16,5 @@ int error_status(kiro_failure_kind kind) noexcept;
 std::size_t error_body(const kiro_failure &failure, std::span<char> out) noexcept;
 
 } // namespace kiro::openai_chat
+
+#endif

@@ -1,0 +1,183 @@
+#include "core/anthropic/request.h"
+
+#include "core/anthropic/session.h"
+#include "core/anthropic/tools.h"
+#include "core/chat/content.h"
+#include "core/chat/scalars.h"
+
+namespace kiro::anthropic {
+
+using chat::Field;
+using chat::Path;
+using chat::Raw;
+using json::Type;
+using json::Value;
+
+namespace {
+
+constexpr chat::ScalarRule scalar_rules[] = {
+    {"max_tokens", chat::ScalarKind::integer, 1, 1e9},
+    {"temperature", chat::ScalarKind::number, 0, 2},
+    {"top_p", chat::ScalarKind::number, 0, 1},
+    {"top_k", chat::ScalarKind::integer},
+};
+
+// Differs in each conversation of Claude Code, which would spoil the upstream's prefix cache.
+constexpr std::string_view billing_header = "x-anthropic-billing-header:";
+
+struct Message {
+    Field role;
+    chat::Content content;
+};
+
+Message read_message(Value &value) {
+    Message message;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "role")
+            message.role = chat::read_field(member);
+        else if (key == "content")
+            message.content = chat::read_content(member);
+    });
+    return message;
+}
+
+chat::Role role_of(const Field &field, const Path &path) {
+    Raw role = chat::required_string(field, path);
+    if (json::equals(role, "user"))
+        return chat::Role::user;
+    if (json::equals(role, "assistant"))
+        return chat::Role::assistant;
+    if (json::equals(role, "system"))
+        return chat::Role::system;
+    chat::invalid(path, "unknown role " + chat::quoted(role) + "; expected user, assistant or system");
+}
+
+chat::Message message_of(const Message &message, const Path &path, chat::Arena &arena) {
+    chat::Message out{role_of(message.role, path["role"]), {}};
+    if (!message.content.present())
+        chat::missing(path["content"]);
+    chat::add_content(message.content, out.role, path["content"], arena, out.blocks);
+    return out;
+}
+
+std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::Arena &arena) {
+    if (!value.is_array())
+        chat::wrong_type(path, "an array", value.type());
+    std::vector<chat::Message> messages;
+    value.items([&](size_t i, Value item) {
+        Path at = path[i];
+        if (!item.is_object())
+            chat::wrong_type(at, "an object", item.type());
+        messages.push_back(message_of(read_message(item), at, arena));
+    });
+    if (messages.empty())
+        chat::invalid(path, "must have at least one message");
+    return messages;
+}
+
+std::vector<Raw> read_system(Value &value, const Path &path, chat::Arena &arena) {
+    std::vector<Raw> texts;
+    chat::add_texts(chat::read_content(value), path, arena, texts);
+    std::erase_if(texts, [](Raw text) { return text.starts_with(billing_header); });
+    return texts;
+}
+
+void check_stop_sequences(Value &value, const Path &path) {
+    if (value.is_null())
+        return;
+    if (!value.is_array())
+        chat::wrong_type(path, "an array of strings", value.type());
+    value.items([&](size_t i, Value item) {
+        if (!item.is_string())
+            chat::wrong_type(path[i], "a string", item.type());
+    });
+}
+
+bool wants_thinking(Value &value, const Path &path) {
+    if (value.is_null())
+        return false;
+    if (!value.is_object())
+        chat::wrong_type(path, "an object", value.type());
+    Field type;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "type")
+            type = chat::read_field(member);
+    });
+    return chat::required_string(type, path["type"]) != "disabled";
+}
+
+Field read_user_id(Value &value, const Path &path) {
+    Field user_id;
+    if (value.is_null())
+        return user_id;
+    if (!value.is_object())
+        chat::wrong_type(path, "an object", value.type());
+    value.members([&](std::string_view key, Value member) {
+        if (key == "user_id")
+            user_id = chat::read_field(member);
+    });
+    return user_id;
+}
+
+bool has_items(Value &value) {
+    if (!value.is_array())
+        return !value.is_null();
+    bool any = false;
+    value.items([&](size_t, Value) { any = true; });
+    return any;
+}
+
+} // namespace
+
+chat::Conversation read_request(Value root) {
+    const Path top;
+    chat::Conversation out;
+    Field model, user_id;
+    bool has_messages = false;
+    out.reasoning = false;
+
+    root.members([&](std::string_view key, Value value) {
+        if (key == "model") {
+            model = chat::read_field(value);
+        } else if (key == "messages") {
+            has_messages = !value.is_null();
+            if (has_messages)
+                out.messages = read_messages(value, top["messages"], out.arena);
+        } else if (key == "system") {
+            out.system = read_system(value, top["system"], out.arena);
+        } else if (key == "stream") {
+            chat::check_scalar({"stream", chat::ScalarKind::boolean}, value, top["stream"]);
+            out.stream = !value.is_null() && value.boolean();
+        } else if (key == "tools") {
+            out.tools = read_tools(value, top["tools"]);
+        } else if (key == "tool_choice") {
+            ToolChoice choice = read_tool_choice(value, top["tool_choice"]);
+            out.tool_mode = choice.mode;
+            out.tool_name = choice.name;
+            out.parallel_tools = choice.parallel;
+        } else if (key == "thinking") {
+            out.reasoning = wants_thinking(value, top["thinking"]);
+        } else if (key == "metadata") {
+            user_id = read_user_id(value, top["metadata"]);
+        } else if (key == "stop_sequences") {
+            check_stop_sequences(value, top["stop_sequences"]);
+        } else if (key == "thread") {
+            if (!value.is_null())
+                chat::unsupported(top["thread"], "threads are not supported");
+        } else if (key == "mcp_servers") {
+            if (has_items(value))
+                chat::unsupported(top["mcp_servers"], "MCP servers are not supported");
+        } else {
+            chat::check_scalars(scalar_rules, key, value, top);
+        }
+    });
+
+    if (!has_messages)
+        chat::missing(top["messages"]);
+    out.model = chat::optional_string(model, top["model"]);
+    if (user_id.type == Type::string)
+        out.session = session_of_user_id(user_id.raw, out.arena);
+    return out;
+}
+
+} // namespace kiro::anthropic

@@ -1,0 +1,12 @@
+// Anthropic Messages: the body of POST /v1/messages.
+#pragma once
+
+#include "core/chat/conversation.h"
+#include "core/json/reader.h"
+
+namespace kiro::anthropic {
+
+// Throws chat::Invalid. root is an object.
+chat::Conversation read_request(json::Value root);
+
+} // namespace kiro::anthropic

@@ -1,0 +1,144 @@
+#include "core/anthropic/tools.h"
+
+#include <optional>
+
+#include "core/chat/content.h"
+
+namespace kiro::anthropic {
+
+using chat::Field;
+using chat::Path;
+using json::Type;
+using json::Value;
+
+namespace {
+
+// Tools with a dated type: the client runs them, but sends no schema.
+struct ClientTool {
+    std::string_view type_prefix;
+    std::string_view description;
+    std::string_view schema;
+};
+
+constexpr ClientTool client_tools[] = {
+    {"bash_", "Runs a command in a persistent bash session.",
+     R"({"type":"object","properties":{"command":{"type":"string","description":"The command to run."},)"
+     R"("restart":{"type":"boolean","description":"Starts the session anew."}}})"},
+    {"text_editor_", "Views, creates and edits text files.",
+     R"({"type":"object","properties":{"command":{"type":"string","enum":["view","create","str_replace","insert"]},)"
+     R"("path":{"type":"string","description":"Absolute path."},)"
+     R"("file_text":{"type":"string","description":"create: the contents."},)"
+     R"("old_str":{"type":"string","description":"str_replace: the text to replace, unique in the file."},)"
+     R"("new_str":{"type":"string","description":"str_replace: the text in its place."},)"
+     R"("insert_line":{"type":"integer","description":"insert: the line after which to insert."},)"
+     R"("insert_text":{"type":"string","description":"insert: the text."},)"
+     R"("view_range":{"type":"array","items":{"type":"integer"},"description":"view: first and last line."}},)"
+     R"("required":["command","path"]})"},
+    {"memory_", "Keeps notes in files under /memories.",
+     R"({"type":"object","properties":{"command":{"type":"string",)"
+     R"("enum":["view","create","str_replace","insert","delete","rename"]},"path":{"type":"string"},)"
+     R"("file_text":{"type":"string"},"old_str":{"type":"string"},"new_str":{"type":"string"},)"
+     R"("insert_line":{"type":"integer"},"insert_text":{"type":"string"},)"
+     R"("view_range":{"type":"array","items":{"type":"integer"}},"old_path":{"type":"string"},)"
+     R"("new_path":{"type":"string"}},"required":["command"]})"},
+    {"computer_2", "Controls the screen, mouse and keyboard of a computer.",
+     R"({"type":"object","properties":{"action":{"type":"string","description":"Such as screenshot, left_click, )"
+     R"(right_click, double_click, mouse_move, left_click_drag, type, key, scroll, wait, cursor_position."},)"
+     R"("coordinate":{"type":"array","items":{"type":"integer"},"description":"x and y in pixels."},)"
+     R"("start_coordinate":{"type":"array","items":{"type":"integer"}},)"
+     R"("text":{"type":"string"},"scroll_direction":{"type":"string","enum":["up","down","left","right"]},)"
+     R"("scroll_amount":{"type":"integer"},"duration":{"type":"number"}},"required":["action"]})"},
+};
+
+// What Claude Code puts in place of tools that it has not loaded.
+constexpr std::string_view deferred_placeholder = "DeferredToolPlaceholder";
+
+std::optional<chat::Tool> read_tool(Value &value, const Path &path) {
+    if (!value.is_object())
+        chat::wrong_type(path, "an object", value.type());
+    Field type, name, description, schema;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "type")
+            type = chat::read_field(member);
+        else if (key == "name")
+            name = chat::read_field(member);
+        else if (key == "description")
+            description = chat::read_field(member);
+        else if (key == "input_schema")
+            schema = chat::read_field(member);
+    });
+    chat::Raw kind = chat::optional_string(type, path["type"]);
+    if (schema.present() || kind.empty() || kind == "custom") {
+        chat::Tool tool;
+        tool.name = chat::required_string(name, path["name"]);
+        if (tool.name.empty())
+            chat::invalid(path["name"], "must not be empty");
+        if (tool.name == deferred_placeholder)
+            return std::nullopt;
+        tool.description = chat::optional_string(description, path["description"]);
+        if (!schema.present())
+            chat::missing(path["input_schema"]);
+        if (schema.type != Type::object)
+            chat::wrong_type(path["input_schema"], "an object", schema.type);
+        tool.schema = schema.raw;
+        return tool;
+    }
+    for (const auto &known : client_tools) {
+        if (kind.starts_with(known.type_prefix)) {
+            chat::Tool tool;
+            tool.name = chat::required_string(name, path["name"]);
+            tool.description = known.description;
+            tool.schema = known.schema;
+            return tool;
+        }
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+std::vector<chat::Tool> read_tools(Value &value, const Path &path) {
+    std::vector<chat::Tool> tools;
+    if (value.is_null())
+        return tools;
+    if (!value.is_array())
+        chat::wrong_type(path, "an array", value.type());
+    value.items([&](size_t i, Value item) {
+        Path at = path[i];
+        if (auto tool = read_tool(item, at))
+            tools.push_back(*tool);
+    });
+    return tools;
+}
+
+ToolChoice read_tool_choice(Value &value, const Path &path) {
+    using chat::ToolMode;
+    if (value.is_null())
+        return {};
+    if (!value.is_object())
+        chat::wrong_type(path, "an object", value.type());
+    Field type, name;
+    ToolChoice choice;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "type")
+            type = chat::read_field(member);
+        else if (key == "name")
+            name = chat::read_field(member);
+        else if (key == "disable_parallel_tool_use" && member.type() == Type::boolean)
+            choice.parallel = !member.boolean();
+    });
+    chat::Raw kind = chat::required_string(type, path["type"]);
+    if (kind == "none") {
+        choice.mode = ToolMode::none;
+    } else if (kind == "any") {
+        choice.mode = ToolMode::required;
+    } else if (kind == "tool") {
+        choice.mode = ToolMode::named;
+        choice.name = chat::required_string(name, path["name"]);
+    } else if (kind != "auto") {
+        chat::invalid(path["type"], "unknown tool choice " + chat::quoted(kind));
+    }
+    return choice;
+}
+
+} // namespace kiro::anthropic

@@ -1,0 +1,22 @@
+// `tools` and `tool_choice` of Anthropic Messages.
+#pragma once
+
+#include "core/chat/conversation.h"
+#include "core/chat/invalid.h"
+#include "core/json/reader.h"
+
+namespace kiro::anthropic {
+
+// Tools that Anthropic's servers would run are left out; those that the client runs but whose schema only
+// Anthropic knows get it here.
+std::vector<chat::Tool> read_tools(json::Value &value, const chat::Path &path);
+
+struct ToolChoice {
+    chat::ToolMode mode = chat::ToolMode::automatic;
+    chat::Raw name;
+    bool parallel = true;
+};
+
+ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
+
+} // namespace kiro::anthropic

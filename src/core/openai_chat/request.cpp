@@ -1,0 +1,369 @@
+#include "core/openai_chat/request.h"
+
+#include "core/chat/content.h"
+#include "core/chat/scalars.h"
+#include "core/json/cursor.h"
+#include "core/json/validate.h"
+#include "core/json/writer.h"
+#include "core/openai_chat/tools.h"
+
+namespace kiro::openai_chat {
+
+using chat::Field;
+using chat::Path;
+using chat::Raw;
+using json::Type;
+using json::Value;
+
+namespace {
+
+constexpr chat::ScalarRule scalar_rules[] = {
+    {"temperature", chat::ScalarKind::number, 0, 2},
+    {"top_p", chat::ScalarKind::number, 0, 1},
+    {"presence_penalty", chat::ScalarKind::number, -2, 2},
+    {"frequency_penalty", chat::ScalarKind::number, -2, 2},
+    {"max_tokens", chat::ScalarKind::integer, 1, 1e9},
+    {"max_completion_tokens", chat::ScalarKind::integer, 1, 1e9},
+    {"seed", chat::ScalarKind::integer},
+    {"reasoning_effort", chat::ScalarKind::string},
+};
+
+// One entry of tool_calls, or the deprecated function_call.
+struct Call {
+    Type shape = Type::null;
+    Type function_shape = Type::null;
+    Field id, name, arguments, custom_input;
+    bool custom = false;
+};
+
+void read_function(Value &value, Call &call) {
+    call.function_shape = value.type();
+    if (!value.is_object())
+        return;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "name")
+            call.name = chat::read_field(member);
+        else if (key == "arguments")
+            call.arguments = chat::read_field(member);
+        else if (key == "input")
+            call.custom_input = chat::read_field(member);
+    });
+}
+
+Call read_call(Value &value) {
+    Call call;
+    call.shape = value.type();
+    if (!value.is_object())
+        return call;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "id") {
+            call.id = chat::read_field(member);
+        } else if (key == "function") {
+            read_function(member, call);
+        } else if (key == "custom" && member.is_object()) {
+            call.custom = true;
+            read_function(member, call);
+        }
+    });
+    return call;
+}
+
+struct Message {
+    Field role, name, tool_call_id, refusal;
+    chat::Content content;
+    Type tool_calls_shape = Type::null;
+    std::vector<Call> tool_calls;
+    Call function_call;
+};
+
+Message read_message(Value &value) {
+    Message message;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "role") {
+            message.role = chat::read_field(member);
+        } else if (key == "content") {
+            message.content = chat::read_content(member);
+        } else if (key == "tool_calls") {
+            message.tool_calls_shape = member.type();
+            message.tool_calls.clear();
+            if (member.is_array())
+                member.items([&](size_t, Value item) { message.tool_calls.push_back(read_call(item)); });
+        } else if (key == "tool_call_id") {
+            message.tool_call_id = chat::read_field(member);
+        } else if (key == "refusal") {
+            message.refusal = chat::read_field(member);
+        } else if (key == "function_call") {
+            message.function_call = {};
+            message.function_call.shape = member.type();
+            if (member.is_object())
+                read_function(member, message.function_call);
+        } else if (key == "name") {
+            message.name = chat::read_field(member);
+        }
+    });
+    return message;
+}
+
+/*
+ * `arguments` is JSON inside a string, the upstream wants the object. Models and clients do not always keep
+ * to it, and a history must not become unusable by that: nothing is {}, another JSON value is
+ * {"value": ...}, text that is no JSON is {"arguments": "..."}.
+ */
+std::string_view input_of(const Field &arguments, const Path &path, chat::Arena &arena) {
+    if (!arguments.present())
+        return "{}";
+    if (arguments.type == Type::object)
+        return arguments.raw;
+    Raw raw = chat::required_string(arguments, path);
+    if (json::is_blank(raw))
+        return "{}";
+    std::string text = json::unescaped(raw);
+    auto verdict = json::validate(text);
+    if (!verdict)
+        return arena.keep("{\"arguments\":\"" + std::string(raw) + "\"}");
+    if (verdict.lone_surrogates)
+        json::replace_lone_surrogates(text.data(), text.size());
+    json::Cursor cursor(text);
+    if (cursor.is_null())
+        return "{}";
+    if (!cursor.is_object())
+        return arena.keep("{\"value\":" + text + "}");
+    return arena.keep(std::move(text));
+}
+
+Raw name_of(const Call &call, const Path &path) {
+    Raw name = chat::required_string(call.name, path);
+    if (name.empty())
+        chat::invalid(path, "must not be empty");
+    return name;
+}
+
+chat::ToolCall tool_call_of(const Call &call, const Path &path, chat::Arena &arena) {
+    if (call.shape != Type::object)
+        chat::wrong_type(path, "an object", call.shape);
+    Path function = path[call.custom ? "custom" : "function"];
+    if (call.function_shape == Type::null)
+        chat::missing(function);
+    if (call.function_shape != Type::object)
+        chat::wrong_type(function, "an object", call.function_shape);
+    chat::ToolCall result;
+    result.id = chat::required_string(call.id, path["id"]);
+    result.name = name_of(call, function["name"]);
+    if (call.custom) {
+        Raw input = chat::optional_string(call.custom_input, function["input"]);
+        result.input = arena.keep("{\"input\":\"" + std::string(input) + "\"}");
+    } else {
+        result.input = input_of(call.arguments, function["arguments"], arena);
+    }
+    return result;
+}
+
+// function_call has no id; call and result meet by the function's name.
+Raw function_id(Raw name, chat::Arena &arena) {
+    return arena.keep("function_" + std::string(name));
+}
+
+void add_calls(const Message &message, const Path &path, chat::Arena &arena,
+               std::vector<chat::Block> &blocks) {
+    if (message.tool_calls_shape != Type::null && message.tool_calls_shape != Type::array)
+        chat::wrong_type(path["tool_calls"], "an array", message.tool_calls_shape);
+    Path calls = path["tool_calls"];
+    for (size_t i = 0; i < message.tool_calls.size(); i++) {
+        Path at = calls[i];
+        blocks.emplace_back(tool_call_of(message.tool_calls[i], at, arena));
+    }
+    if (message.function_call.shape == Type::null)
+        return;
+    Path call = path["function_call"];
+    if (message.function_call.shape != Type::object)
+        chat::wrong_type(call, "an object", message.function_call.shape);
+    Raw name = name_of(message.function_call, call["name"]);
+    blocks.emplace_back(chat::ToolCall{function_id(name, arena), name,
+                                       input_of(message.function_call.arguments, call["arguments"], arena)});
+}
+
+chat::Message assistant_message(const Message &message, const Path &path, chat::Arena &arena) {
+    chat::Message out{chat::Role::assistant, {}};
+    chat::add_content(message.content, out.role, path["content"], arena, out.blocks);
+    Raw refusal = chat::optional_string(message.refusal, path["refusal"]);
+    if (out.blocks.empty() && !refusal.empty())
+        out.blocks.emplace_back(chat::Text{refusal});
+    add_calls(message, path, arena, out.blocks);
+    return out;
+}
+
+chat::Message result_message(const Message &message, Raw id, const Path &path, chat::Arena &arena) {
+    chat::ToolResult result;
+    result.id = id;
+    chat::add_result_content(message.content, path["content"], arena, result);
+    chat::Message out{chat::Role::user, {}};
+    out.blocks.emplace_back(std::move(result));
+    return out;
+}
+
+chat::Message plain_message(const Message &message, chat::Role role, const Path &path, chat::Arena &arena) {
+    if (!message.content.present())
+        chat::missing(path["content"]);
+    chat::Message out{role, {}};
+    chat::add_content(message.content, role, path["content"], arena, out.blocks);
+    return out;
+}
+
+chat::Message message_of(const Message &message, const Path &path, chat::Arena &arena) {
+    Raw role = chat::required_string(message.role, path["role"]);
+    if (json::equals(role, "user"))
+        return plain_message(message, chat::Role::user, path, arena);
+    if (json::equals(role, "assistant"))
+        return assistant_message(message, path, arena);
+    if (json::equals(role, "tool")) {
+        Raw id = chat::required_string(message.tool_call_id, path["tool_call_id"]);
+        return result_message(message, id, path, arena);
+    }
+    if (json::equals(role, "system") || json::equals(role, "developer"))
+        return plain_message(message, chat::Role::system, path, arena);
+    if (json::equals(role, "function")) {
+        Raw name = chat::required_string(message.name, path["name"]);
+        return result_message(message, function_id(name, arena), path, arena);
+    }
+    chat::invalid(path["role"], "unknown role " + chat::quoted(role) +
+                                    "; expected system, developer, user, assistant or tool");
+}
+
+std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::Arena &arena) {
+    if (!value.is_array())
+        chat::wrong_type(path, "an array", value.type());
+    std::vector<chat::Message> messages;
+    value.items([&](size_t i, Value item) {
+        Path at = path[i];
+        if (!item.is_object())
+            chat::wrong_type(at, "an object", item.type());
+        messages.push_back(message_of(read_message(item), at, arena));
+    });
+    if (messages.empty())
+        chat::invalid(path, "must have at least one message");
+    return messages;
+}
+
+bool boolean_of(Value &value, const Path &path) {
+    if (value.is_null())
+        return false;
+    if (value.type() != Type::boolean)
+        chat::wrong_type(path, "a boolean", value.type());
+    return value.boolean();
+}
+
+bool include_usage_of(Value &value, const Path &path) {
+    if (value.is_null())
+        return false;
+    if (!value.is_object())
+        chat::wrong_type(path, "an object", value.type());
+    bool include_usage = false;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "include_usage")
+            include_usage = boolean_of(member, path["include_usage"]);
+    });
+    return include_usage;
+}
+
+void check_count(Value &value, const Path &path) {
+    chat::check_scalar({"n", chat::ScalarKind::integer, 1, 128}, value, path);
+    if (!value.is_null() && value.number() != 1)
+        chat::unsupported(path, "only one choice per request is supported");
+}
+
+void check_modalities(Value &value, const Path &path) {
+    if (value.is_null())
+        return;
+    if (!value.is_array())
+        chat::wrong_type(path, "an array", value.type());
+    value.items([&](size_t, Value item) {
+        if (!item.is_string())
+            chat::wrong_type(path, "an array of strings", item.type());
+        Raw word = item.string();
+        if (!json::equals(word, "text"))
+            chat::unsupported(path, "modality " + chat::quoted(word) + " is not supported; only text is");
+    });
+}
+
+void check_stop(Value &value, const Path &path) {
+    if (value.is_null() || value.is_string())
+        return;
+    if (!value.is_array())
+        chat::wrong_type(path, "a string or an array of strings", value.type());
+    value.items([&](size_t i, Value item) {
+        if (!item.is_string())
+            chat::wrong_type(path[i], "a string", item.type());
+    });
+}
+
+} // namespace
+
+chat::Conversation read_request(Value root) {
+    const Path top;
+    chat::Conversation out;
+    Field model, prompt_cache_key;
+    bool has_messages = false, has_tools = false, has_choice = false;
+    std::vector<chat::Tool> functions;
+    ToolChoice choice, function_call;
+
+    root.members([&](std::string_view key, Value value) {
+        if (key == "model") {
+            model = chat::read_field(value);
+        } else if (key == "messages") {
+            has_messages = !value.is_null();
+            if (has_messages)
+                out.messages = read_messages(value, top["messages"], out.arena);
+        } else if (key == "stream") {
+            out.stream = boolean_of(value, top["stream"]);
+        } else if (key == "stream_options") {
+            out.include_usage = include_usage_of(value, top["stream_options"]);
+        } else if (key == "tools") {
+            has_tools = !value.is_null();
+            out.tools = read_tools(value, top["tools"]);
+        } else if (key == "functions") {
+            functions = read_tools(value, top["functions"]);
+        } else if (key == "tool_choice") {
+            has_choice = !value.is_null();
+            choice = read_tool_choice(value, top["tool_choice"]);
+        } else if (key == "function_call") {
+            function_call = read_tool_choice(value, top["function_call"]);
+        } else if (key == "parallel_tool_calls") {
+            out.parallel_tools = value.is_null() || boolean_of(value, top["parallel_tool_calls"]);
+        } else if (key == "n") {
+            check_count(value, top["n"]);
+        } else if (key == "modalities") {
+            check_modalities(value, top["modalities"]);
+        } else if (key == "stop") {
+            check_stop(value, top["stop"]);
+        } else if (key == "logprobs") {
+            if (boolean_of(value, top["logprobs"]))
+                chat::unsupported(top["logprobs"], "log probabilities are not available");
+        } else if (key == "top_logprobs") {
+            chat::check_scalar({"top_logprobs", chat::ScalarKind::integer, 0, 20}, value,
+                               top["top_logprobs"]);
+            if (!value.is_null() && value.number() != 0)
+                chat::unsupported(top["top_logprobs"], "log probabilities are not available");
+        } else if (key == "prompt_cache_key") {
+            prompt_cache_key = chat::read_field(value);
+        } else {
+            chat::check_scalars(scalar_rules, key, value, top);
+        }
+    });
+
+    if (!has_messages)
+        chat::missing(top["messages"]);
+    out.model = chat::optional_string(model, top["model"]);
+    if (prompt_cache_key.type == Type::string)
+        out.session = prompt_cache_key.raw;
+    if (!has_tools && !functions.empty()) {
+        out.tools = std::move(functions);
+        out.legacy_functions = true;
+    }
+    if (!has_choice)
+        choice = function_call;
+    out.tool_mode = choice.mode;
+    out.tool_name = choice.name;
+    return out;
+}
+
+} // namespace kiro::openai_chat

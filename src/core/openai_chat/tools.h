@@ -1,0 +1,19 @@
+// `tools`, `tool_choice`, and their forerunners `functions` and `function_call`.
+#pragma once
+
+#include "core/chat/conversation.h"
+#include "core/chat/invalid.h"
+#include "core/json/reader.h"
+
+namespace kiro::openai_chat {
+
+std::vector<chat::Tool> read_tools(json::Value &value, const chat::Path &path);
+
+struct ToolChoice {
+    chat::ToolMode mode = chat::ToolMode::automatic;
+    chat::Raw name;
+};
+
+ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
+
+} // namespace kiro::openai_chat
