@@ -1,0 +1,40 @@
+// GenerateAssistantResponse: the neutral conversation as Kiro JSON.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/chat/conversation.h"
+#include "core/kiro/turns.h"
+#include "kiro/kiro.h"
+
+namespace kiro::kiro {
+
+struct ToolSpec {
+    Raw name;                // upstream's
+    Raw description;         // not blank
+    std::string_view schema; // the client's; empty: no arguments
+};
+
+// A conversation that the upstream accepts, ready to be written. Holds views into the Conversation's body and
+// arena.
+struct Request {
+    std::string model; // JSON-escaped
+    std::vector<Raw> system;
+    Turns turns; // the last one is the current message
+    std::vector<ToolSpec> tools;
+    std::vector<chat::ToolAlias> aliases;
+    std::string conversation_id; // UUID
+    std::string continuation_id; // UUID
+    uint64_t input_tokens = 0;   // estimate
+    uint32_t context_window = 0;
+};
+
+// model is the upstream id in UTF-8; session, if not empty, names the conversation, else its beginning does.
+Request prepare(chat::Conversation &conversation, std::string_view model, std::string_view session);
+
+// Replaces out. profile_arn may be empty. Throws chat::Invalid if the upstream could not take the size.
+void write(const Request &request, kiro_wire wire, std::string_view profile_arn, std::string &out);
+
+} // namespace kiro::kiro

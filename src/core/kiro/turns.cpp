@@ -1,0 +1,230 @@
+#include "core/kiro/turns.h"
+
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+namespace kiro::kiro {
+
+namespace {
+
+// Stands for a turn that says nothing. The upstream refuses blank text, and words would be imitated or
+// answered by the model.
+constexpr Raw silent_turn = ".";
+
+constexpr Raw no_result = "No result was recorded for this call.";
+constexpr Raw no_text = "The tool returned no text.";
+
+void add_block(Turn &turn, const chat::Block &block) {
+    if (const auto *text = std::get_if<chat::Text>(&block)) {
+        if (!json::is_blank(text->text))
+            turn.texts.push_back(text->text);
+    } else if (const auto *image = std::get_if<chat::Image>(&block)) {
+        turn.images.push_back(*image);
+    } else if (const auto *call = std::get_if<chat::ToolCall>(&block)) {
+        turn.calls.push_back({call->id, call->name, call->input, {}, {}});
+    } else if (const auto *result = std::get_if<chat::ToolResult>(&block)) {
+        turn.results.push_back({result->id, result->texts, result->images, result->failed, {}});
+    }
+}
+
+bool is_void(const Turn &turn) {
+    return turn.texts.empty() && turn.images.empty() && turn.calls.empty() && turn.results.empty();
+}
+
+template <class T> void append(std::vector<T> &to, std::vector<T> &from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+Turn turn_of(const chat::Message &message) {
+    Turn turn{message.role != chat::Role::assistant, {}, {}, {}, {}};
+    for (const auto &block : message.blocks)
+        add_block(turn, block);
+    return turn;
+}
+
+std::string joined(const std::vector<Raw> &texts) {
+    std::string out;
+    for (Raw text : texts) {
+        if (!out.empty())
+            out += "\\n";
+        out += text;
+    }
+    return out;
+}
+
+void result_to_text(Result &result, Turn &turn, std::vector<Raw> &texts, chat::Arena &arena) {
+    std::string text = "[Tool result (";
+    text += result.client_id;
+    text += ")]\\n";
+    text += joined(result.texts);
+    texts.push_back(arena.keep(std::move(text)));
+    append(turn.images, result.images);
+}
+
+// The results of a turn by the text of the id that they answer, first come first served.
+class Answers {
+public:
+    explicit Answers(const std::vector<Result> &results) : next(results.size(), none) {
+        for (size_t i = results.size(); i-- > 0;) {
+            auto [entry, added] = heads.emplace(json::unescaped(results[i].client_id), i);
+            if (!added)
+                next[i] = std::exchange(entry->second, i);
+        }
+    }
+
+    size_t take(Raw id) {
+        auto entry = heads.find(json::unescaped(id));
+        if (entry == heads.end() || entry->second == none)
+            return none;
+        return std::exchange(entry->second, next[entry->second]);
+    }
+
+    static constexpr size_t none = static_cast<size_t>(-1);
+
+private:
+    std::unordered_map<std::string, size_t> heads;
+    std::vector<size_t> next;
+};
+
+void pair(std::vector<Call> &calls, Turn &answer, CallIds &ids, chat::Arena &arena) {
+    Answers answers(answer.results);
+    std::vector<Result> ordered;
+    std::vector<bool> taken(answer.results.size());
+    for (Call &call : calls) {
+        call.id = ids.next(call.client_id);
+        size_t i = answers.take(call.client_id);
+        if (i == Answers::none) {
+            ordered.push_back({call.client_id, {no_result}, {}, true, call.id});
+            continue;
+        }
+        taken[i] = true;
+        ordered.push_back(std::move(answer.results[i]));
+        ordered.back().id = call.id;
+    }
+
+    std::vector<Raw> texts;
+    for (size_t i = 0; i < answer.results.size(); i++) {
+        if (!taken[i])
+            result_to_text(answer.results[i], answer, texts, arena);
+    }
+    if (!texts.empty()) {
+        append(texts, answer.texts);
+        answer.texts = std::move(texts);
+    }
+    answer.results = std::move(ordered);
+}
+
+bool begins_with_error(Raw text) {
+    if (text.starts_with("<tool_use_error>"))
+        return true;
+    constexpr std::string_view word = "error";
+    return text.size() >= word.size() && std::equal(word.begin(), word.end(), text.begin(),
+                                                    [](char small, char c) { return small == (c | 0x20); });
+}
+
+} // namespace
+
+size_t split_system(const chat::Conversation &conversation, std::vector<Raw> &system) {
+    auto add = [&system](Raw text) {
+        if (!json::is_blank(text))
+            system.push_back(text);
+    };
+    for (Raw text : conversation.system)
+        add(text);
+    size_t first = 0;
+    for (const auto &message : conversation.messages) {
+        if (message.role != chat::Role::system)
+            break;
+        for (const auto &block : message.blocks) {
+            if (const auto *text = std::get_if<chat::Text>(&block))
+                add(text->text);
+        }
+        first++;
+    }
+    return first;
+}
+
+Turns merge_turns(const chat::Conversation &conversation, size_t first) {
+    Turns turns;
+    turns.reserve(conversation.messages.size() - first + 2);
+    for (size_t i = first; i < conversation.messages.size(); i++) {
+        Turn turn = turn_of(conversation.messages[i]);
+        if (!turn.user && is_void(turn))
+            continue;
+        if (turns.empty() || turns.back().user != turn.user) {
+            turns.push_back(std::move(turn));
+            continue;
+        }
+        Turn &last = turns.back();
+        append(last.texts, turn.texts);
+        append(last.images, turn.images);
+        append(last.calls, turn.calls);
+        append(last.results, turn.results);
+    }
+    return turns;
+}
+
+void frame_with_user(Turns &turns) {
+    if (turns.empty() || !turns.front().user)
+        turns.insert(turns.begin(), Turn{true, {}, {}, {}, {}});
+    if (!turns.back().user)
+        turns.push_back(Turn{true, {}, {}, {}, {}});
+}
+
+void pair_results(Turns &turns, chat::Arena &arena) {
+    CallIds ids(arena);
+    std::vector<Call> none;
+    for (size_t i = 0; i < turns.size(); i++) {
+        if (turns[i].user)
+            pair(i > 0 ? turns[i - 1].calls : none, turns[i], ids, arena);
+    }
+}
+
+void hoist_images(Turns &turns, chat::Arena &arena) {
+    for (Turn &turn : turns) {
+        std::vector<chat::Image> hoisted;
+        std::string legend;
+        for (Result &result : turn.results) {
+            for (const chat::Image &image : result.images) {
+                hoisted.push_back(image);
+                std::string number = std::to_string(hoisted.size());
+                if (!legend.empty())
+                    legend += "; ";
+                legend += "image " + number + " = result of call ";
+                legend += result.id;
+                result.texts.push_back(arena.keep("[image " + number + " of this message]"));
+            }
+            result.images.clear();
+        }
+        if (hoisted.empty())
+            continue;
+        append(hoisted, turn.images);
+        turn.images = std::move(hoisted);
+        turn.texts.insert(turn.texts.begin(), arena.keep("[" + legend + "]"));
+    }
+}
+
+void fill_results(Turns &turns, chat::Arena &arena) {
+    for (Turn &turn : turns) {
+        for (Result &result : turn.results) {
+            bool blank = std::all_of(result.texts.begin(), result.texts.end(), json::is_blank);
+            if (blank)
+                result.texts = {no_text};
+            if (result.failed && !begins_with_error(result.texts.front()))
+                result.texts.front() = arena.keep("Error: " + std::string(result.texts.front()));
+        }
+    }
+}
+
+void fill_blank_turns(Turns &turns, bool has_system) {
+    for (size_t i = 0; i < turns.size(); i++) {
+        Turn &turn = turns[i];
+        bool has_text = !turn.texts.empty() || (i == 0 && has_system);
+        if (turn.user && !has_text && turn.results.empty())
+            turn.texts.push_back(silent_turn);
+    }
+}
+
+} // namespace kiro::kiro
