@@ -31,9 +31,10 @@ typedef struct {
 } kiro_request_options;         /* views must stay valid during parse only */
 
 typedef struct {
-    kiro_str client_model;      /* as asked, unescaped JSON slice */
-    kiro_str model;             /* upstream id */
-    kiro_str conversation;      /* upstream conversation id, deterministic */
+    kiro_str client_model;      /* as asked (or the default), JSON-escaped */
+    kiro_str model;             /* upstream id, JSON-escaped */
+    kiro_str conversation;      /* upstream conversation id, deterministic; a bare
+                                   UUID, without the prefix that a wire adds */
     int      stream;            /* the client wants SSE */
 } kiro_request_info;            /* valid as long as the request */
 

@@ -1,0 +1,202 @@
+#include <cstring>
+#include <new>
+
+#include "core/abi/request_internal.h"
+#include "core/anthropic/request.h"
+#include "core/chat/invalid.h"
+#include "core/chat/reply_context.h"
+#include "core/json/reader.h"
+#include "core/json/validate.h"
+#include "core/json/writer.h"
+#include "core/kiro/models.h"
+#include "core/openai_chat/request.h"
+
+namespace {
+
+namespace upstream = ::kiro::kiro;
+using namespace ::kiro;
+
+constexpr size_t max_model_name = 256;
+
+std::string_view view(kiro_str s) {
+    return s.len == 0 ? std::string_view() : std::string_view(s.data, s.len);
+}
+kiro_str str(std::string_view s) {
+    return {s.data(), s.size()};
+}
+
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view space = " \t\r\n";
+    size_t first = text.find_first_not_of(space);
+    if (first == std::string_view::npos)
+        return {};
+    return text.substr(first, text.find_last_not_of(space) - first + 1);
+}
+
+using ReadRequest = chat::Conversation (*)(json::Value);
+
+struct Dialect {
+    kiro_api api;
+    ReadRequest read;
+};
+
+constexpr Dialect dialects[] = {
+    {KIRO_API_OPENAI_CHAT, openai_chat::read_request},
+    {KIRO_API_ANTHROPIC, anthropic::read_request},
+};
+
+ReadRequest reader_of(kiro_api api) {
+    for (const auto &dialect : dialects) {
+        if (dialect.api == api)
+            return dialect.read;
+    }
+    throw chat::Invalid{KIRO_FAIL_NOT_BUILT, "", "this endpoint is not built yet"};
+}
+
+void check_json(char *text, size_t length) {
+    auto verdict = json::validate({text, length});
+    if (!verdict) {
+        if (length == 0)
+            throw chat::Invalid{KIRO_FAIL_INVALID_JSON, "", "the request body is empty"};
+        throw chat::Invalid{KIRO_FAIL_INVALID_JSON, "",
+                            "the request body is not valid JSON: " + std::string(verdict.reason) +
+                                " at byte " + std::to_string(verdict.offset)};
+    }
+    if (verdict.lone_surrogates)
+        json::replace_lone_surrogates(text, length);
+}
+
+const kiro_model_alias *find_alias(const kiro_request_options &opts, std::string_view name) {
+    for (size_t i = 0; i < opts.naliases; i++) {
+        if (trimmed(view(opts.aliases[i].from)) == name)
+            return &opts.aliases[i];
+    }
+    return nullptr;
+}
+
+// The upstream's id for the model that the client names; what the operator says comes first.
+std::string upstream_model(const kiro_request_options &opts, std::string_view name) {
+    if (const auto *alias = find_alias(opts, name))
+        return std::string(view(alias->to));
+    std::string normal = upstream::normalise_model(name).id;
+    if (const auto *alias = find_alias(opts, normal))
+        return std::string(view(alias->to));
+    return normal;
+}
+
+void parse(kiro_request &req, const kiro_request_options &opts) {
+    ReadRequest read = reader_of(opts.api);
+    check_json(req.buffer.get(), req.length);
+    json::Document document(req.buffer.get(), req.length);
+    json::Value root = document.root();
+    if (!root.is_object())
+        throw chat::Invalid{KIRO_FAIL_INVALID_REQUEST, "", "the request body must be a JSON object"};
+    req.conversation = read(root);
+
+    std::string name(trimmed(json::unescaped(req.conversation.model)));
+    if (name.empty())
+        name = trimmed(view(opts.default_model));
+    const chat::Path top;
+    if (name.empty())
+        chat::missing(top["model"]);
+    if (name.size() > max_model_name)
+        chat::invalid(top["model"], "the name is too long");
+    req.client_model = json::escaped(name);
+
+    auto session = view(opts.session).empty() ? req.conversation.session : view(opts.session);
+    req.upstream = upstream::prepare(req.conversation, upstream_model(opts, name), session);
+    req.parsed = true;
+}
+
+kiro_status fail(kiro_failure *f, const chat::Invalid &error) {
+    kiro_failure_set(f, error.kind, "%s", error.message.c_str());
+    size_t n = std::min(error.param.size(), sizeof(f->param) - 1);
+    std::memcpy(f->param, error.param.data(), n);
+    f->param[n] = '\0';
+    return KIRO_ERROR;
+}
+
+// Runs body; what it throws becomes status and failure.
+template <class Body> kiro_status guarded(kiro_failure *f, Body &&body) noexcept {
+    try {
+        try {
+            body();
+            return KIRO_OK;
+        } catch (const chat::Invalid &error) {
+            return fail(f, error);
+        } catch (const std::bad_alloc &) {
+            throw;
+        } catch (const std::exception &) {
+            kiro_failure_set(f, KIRO_FAIL_INTERNAL, "the request could not be processed");
+            return KIRO_ERROR;
+        }
+    } catch (...) {
+        return KIRO_NOMEM;
+    }
+}
+
+} // namespace
+
+namespace kiro::chat {
+
+ReplyContext reply_context(const kiro_request &request) noexcept {
+    ReplyContext context;
+    context.include_usage = request.conversation.include_usage;
+    context.legacy_functions = request.conversation.legacy_functions;
+    context.reasoning = request.conversation.reasoning;
+    context.context_window = request.upstream.context_window;
+    context.input_tokens = request.upstream.input_tokens;
+    context.aliases = request.upstream.aliases;
+    return context;
+}
+
+} // namespace kiro::chat
+
+extern "C" {
+
+kiro_request *kiro_request_create(size_t len) {
+    constexpr size_t padding = simdjson::SIMDJSON_PADDING;
+    if (len > static_cast<size_t>(-1) / 2)
+        return nullptr;
+    try {
+        auto req = std::make_unique<kiro_request>();
+        req->buffer.reset(new char[len + padding]);
+        std::memset(req->buffer.get() + len, 0, padding);
+        req->length = len;
+        return req.release();
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+void kiro_request_free(kiro_request *req) {
+    delete req;
+}
+
+char *kiro_request_buffer(kiro_request *req) {
+    return req->buffer.get();
+}
+
+kiro_status kiro_request_parse(kiro_request *req, const kiro_request_options *opts, kiro_failure *f) {
+    req->parsed = false;
+    return guarded(f, [&] { parse(*req, *opts); });
+}
+
+void kiro_request_get_info(const kiro_request *req, kiro_request_info *info) {
+    info->client_model = str(req->client_model);
+    info->model = str(req->upstream.model);
+    info->conversation = str(req->upstream.conversation_id);
+    info->stream = req->conversation.stream;
+}
+
+kiro_status kiro_request_write(kiro_request *req, kiro_wire wire, kiro_str profile_arn, kiro_str *body,
+                               kiro_failure *f) {
+    return guarded(f, [&] {
+        if (!req->parsed || static_cast<unsigned>(wire) > KIRO_WIRE_REST)
+            throw std::logic_error("nothing to write");
+        upstream::write(req->upstream, wire, view(profile_arn), req->body);
+        *body = str(req->body);
+    });
+}
+
+} // extern "C"

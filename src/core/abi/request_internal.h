@@ -1,0 +1,20 @@
+// The handle behind kiro/request.h, for the C++ side of the core.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/chat/conversation.h"
+#include "core/kiro/request.h"
+#include "kiro/request.h"
+
+struct kiro_request {
+    std::unique_ptr<char[]> buffer; // length bytes of body, then padding for the parser
+    size_t length = 0;
+
+    bool parsed = false;
+    kiro::chat::Conversation conversation;
+    kiro::kiro::Request upstream;
+    std::string client_model; // JSON-escaped
+    std::string body;         // last written
+};
