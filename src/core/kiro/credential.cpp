@@ -1,0 +1,72 @@
+#include "core/kiro/credential.h"
+
+#include <algorithm>
+
+#include <openssl/sha.h>
+
+namespace kiro::kiro {
+
+namespace {
+
+constexpr size_t fingerprint_length = 32;
+
+} // namespace
+
+bool is_token(std::string_view text) {
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+std::string fingerprint_of(std::string_view secret) {
+    constexpr std::string_view hex = "0123456789abcdef";
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    SHA256(reinterpret_cast<const unsigned char *>(secret.data()), secret.size(), hash);
+    std::string text;
+    text.reserve(fingerprint_length);
+    for (size_t i = 0; i < fingerprint_length / 2; ++i) {
+        text.push_back(hex[hash[i] >> 4]);
+        text.push_back(hex[hash[i] & 15]);
+    }
+    return text;
+}
+
+std::optional<HttpsUrl> parse_https_url(std::string_view url) {
+    constexpr std::string_view scheme = "https://";
+    if (!url.starts_with(scheme) || !is_token(url) || url.find_first_of("?#\"\\@") != url.npos) {
+        return std::nullopt;
+    }
+    url.remove_prefix(scheme.size());
+    const size_t slash = std::min(url.find('/'), url.size());
+    const std::string_view authority = url.substr(0, slash);
+    const size_t colon = std::min(authority.find(':'), authority.size());
+    const std::string_view host = authority.substr(0, colon);
+    const std::string_view port = authority.substr(colon);
+    const bool host_ok = !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+               c == '-';
+    });
+    const bool port_ok = port.empty() || (port.size() >= 2 && port.size() <= 6 &&
+                                          std::all_of(port.begin() + 1, port.end(),
+                                                      [](char c) { return c >= '0' && c <= '9'; }));
+    if (!host_ok || !port_ok) {
+        return std::nullopt;
+    }
+    return HttpsUrl{host, url.substr(slash)};
+}
+
+bool prefer_state(const Credential &source, const Credential &state) {
+    const bool same_token = source.login == state.login &&
+                            source.refresh_token.view() == state.refresh_token.view() &&
+                            !source.refresh_token.empty();
+    if (same_token || source.fingerprint == state.fingerprint) {
+        if (source.login == KIRO_LOGIN_OIDC && source.has_registration() && !state.has_registration()) {
+            return false;
+        }
+        // A state whose refresh token was replaced descends from the source, however
+        // long the source's access token may live.
+        return !same_token && !state.lineage.empty() ? true : state.expires_at >= source.expires_at;
+    }
+    return std::find(state.lineage.begin(), state.lineage.end(), source.fingerprint) != state.lineage.end();
+}
+
+} // namespace kiro::kiro

@@ -1,0 +1,83 @@
+// A login as it is held in memory.
+#ifndef KIRO_CORE_KIRO_CREDENTIAL_H
+#define KIRO_CORE_KIRO_CREDENTIAL_H
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/kiro/secret.h"
+#include "kiro/credential.h"
+
+namespace kiro::kiro {
+
+constexpr size_t max_credential_file = size_t{1} << 20;
+constexpr size_t max_token = 8192;
+constexpr std::string_view default_region = "us-east-1";
+
+struct Credential {
+    kiro_login login = KIRO_LOGIN_SOCIAL;
+    Secret access_token;
+    Secret refresh_token;
+    int64_t expires_at = 0;
+    std::string profile_arn;
+    std::string sso_region;
+
+    std::string client_id;
+    Secret client_secret;
+    std::string client_id_hash;
+
+    // external IdP
+    std::string token_endpoint;
+    std::string issuer_url;
+    std::string scopes;
+
+    std::string fingerprint;
+    // Fingerprints of the refresh tokens that were replaced since the import, oldest
+    // first: a source that holds one of them is older than this record.
+    std::vector<std::string> lineage;
+    bool is_state = false;
+
+    // Settings of the operator: they win, and never reach the state file.
+    std::string operator_profile_arn;
+    std::string operator_region;
+
+    std::string_view effective_profile_arn() const {
+        return operator_profile_arn.empty() ? profile_arn : operator_profile_arn;
+    }
+    std::string_view effective_region() const {
+        return operator_region.empty() ? sso_region : operator_region;
+    }
+    bool has_registration() const { return !client_id.empty() && !client_secret.empty(); }
+};
+
+// What goes into headers and forms: visible ASCII, no white space.
+bool is_token(std::string_view text);
+
+// Hex, 32 characters, one way: fit for logs.
+std::string fingerprint_of(std::string_view secret);
+
+// An absolute https URL without user, query and fragment.
+struct HttpsUrl {
+    std::string_view host;
+    std::string_view path;
+};
+std::optional<HttpsUrl> parse_https_url(std::string_view url);
+
+// On failure nothing or false, and f is set.
+std::optional<Credential> parse_credential(std::string_view text, kiro_failure *f);
+bool add_registration(Credential &cred, std::string_view text, kiro_failure *f);
+std::optional<Credential> credential_from_api_key(std::string_view key, kiro_failure *f);
+std::optional<Credential> credential_from_refresh_token(std::string_view token, kiro_failure *f);
+
+Secret serialize(const Credential &cred);
+bool prefer_state(const Credential &source, const Credential &state);
+
+} // namespace kiro::kiro
+
+struct kiro_credential {
+    kiro::kiro::Credential value;
+};
+
+#endif
