@@ -1,0 +1,347 @@
+#include "kiro/store.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <string>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kiro_credentials.h"
+
+namespace {
+
+using namespace kiro::test;
+namespace fs = std::filesystem;
+
+class Store : public testing::Test {
+protected:
+    Store() {
+        std::string path = testing::TempDir() + "/kiro-store-XXXXXX";
+        dir_ = mkdtemp(path.data());
+    }
+    ~Store() override { fs::remove_all(dir_); }
+
+    std::string write(const std::string &name, const std::string &content) {
+        std::ofstream(dir_ / name, std::ios::binary) << content;
+        return (dir_ / name).string();
+    }
+
+    CredentialPtr read(kiro_source_kind kind, const std::string &path) {
+        return own(kiro_store_read_source(kind, path.c_str(), &f_));
+    }
+
+    void expect_failure(const std::string &says) {
+        const std::string message = f_.message;
+        EXPECT_NE(f_.kind, KIRO_FAIL_NONE);
+        EXPECT_NE(message.find(says), std::string::npos) << message << " should say " << says;
+        EXPECT_EQ(message.find(leak_mark), std::string::npos) << message;
+    }
+
+    CredentialPtr login(char tail = 'r') { return parse(social_json(refresh_token(tail)), &f_); }
+
+    kiro_status save(const CredentialPtr &cred, const char *account = "main") {
+        return kiro_store_write_state(dir_.c_str(), account, cred.get(), &f_);
+    }
+
+    CredentialPtr load(const char *account = "main") {
+        return own(kiro_store_read_state(dir_.c_str(), account, &f_));
+    }
+
+    size_t files() const {
+        return static_cast<size_t>(std::distance(fs::directory_iterator(dir_), fs::directory_iterator()));
+    }
+
+    fs::path dir_;
+    kiro_failure f_{};
+};
+
+unsigned mode_of(const fs::path &path) {
+    struct stat info {};
+    EXPECT_EQ(stat(path.c_str(), &info), 0);
+    return info.st_mode & 07777u;
+}
+
+TEST_F(Store, ReadsEachKindOfSource) {
+    auto cred = read(KIRO_SOURCE_API_KEY_FILE, write("key", "ksk_SECRET\n"));
+    ASSERT_TRUE(cred) << f_.message;
+    EXPECT_EQ(view(cred).login, KIRO_LOGIN_API_KEY);
+    cred = read(KIRO_SOURCE_REFRESH_TOKEN_FILE, write("token", refresh_token() + "\n"));
+    ASSERT_TRUE(cred) << f_.message;
+    EXPECT_EQ(text(view(cred).refresh_token), refresh_token());
+    cred = read(KIRO_SOURCE_CREDENTIALS_FILE, write("login.json", social_json(refresh_token())));
+    ASSERT_TRUE(cred) << f_.message;
+    EXPECT_EQ(view(cred).login, KIRO_LOGIN_SOCIAL);
+}
+
+TEST_F(Store, FindsTheRegistrationBesideTheLogin) {
+    const std::string path = write("kiro-auth-token.json", oidc_json(refresh_token()));
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, path));
+    expect_failure("0123456789abcdef0123456789abcdef01234567.json");
+    expect_failure(path);
+
+    const std::string registration = write("0123456789abcdef0123456789abcdef01234567.json", "{");
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, path));
+    expect_failure(registration);
+
+    write("0123456789abcdef0123456789abcdef01234567.json", "{" + registration_members() + "}");
+    const auto cred = read(KIRO_SOURCE_CREDENTIALS_FILE, path);
+    ASSERT_TRUE(cred) << f_.message;
+    EXPECT_TRUE(view(cred).has_registration);
+}
+
+TEST_F(Store, AnInlineRegistrationWins) {
+    const auto cred = read(KIRO_SOURCE_CREDENTIALS_FILE,
+                           write("login.json", oidc_json(refresh_token(), registration_members() + ",")));
+    ASSERT_TRUE(cred) << f_.message;
+    EXPECT_TRUE(view(cred).has_registration);
+}
+
+TEST_F(Store, SaysWhatIsWrongWithASource) {
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, (dir_ / "absent.json").string()));
+    expect_failure("absent.json: No such file");
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, dir_.string()));
+    expect_failure("it is a directory");
+
+    const std::string fifo = (dir_ / "fifo").string();
+    ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, fifo));
+    expect_failure("not a regular file");
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, "/dev/zero"));
+    expect_failure("not a regular file");
+
+    const std::string big = write("big", std::string((1 << 20) + 1, ' '));
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, big));
+    expect_failure("larger than 1048576 bytes");
+
+    const std::string bad = write("bad.json", R"({"accessToken":"SECRET)");
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, bad));
+    expect_failure(bad);
+    EXPECT_FALSE(read(KIRO_SOURCE_API_KEY_FILE, write("key", "SECRET")));
+    expect_failure("ksk_");
+    EXPECT_FALSE(read(KIRO_SOURCE_REFRESH_TOKEN_FILE, write("token", "ksk_SECRET")));
+    expect_failure("API key");
+    EXPECT_FALSE(read(KIRO_SOURCE_REFRESH_TOKEN_FILE, write("empty", "")));
+    expect_failure("no refresh token");
+}
+
+TEST_F(Store, NamesALongPathByItsEnd) {
+    const std::string path = dir_.string() + std::string(600, '/') + "absent.json";
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, path));
+    expect_failure("absent.json: No such file");
+}
+
+TEST_F(Store, KeepsTheState) {
+    EXPECT_FALSE(load());
+    EXPECT_EQ(f_.kind, KIRO_FAIL_NONE);
+    ASSERT_EQ(save(login()), KIRO_OK) << f_.message;
+    const auto back = load();
+    ASSERT_TRUE(back) << f_.message;
+    EXPECT_EQ(serialize(back), serialize(login()));
+    EXPECT_EQ(text(view(back).fingerprint), text(view(login()).fingerprint));
+
+    ASSERT_EQ(save(login('2')), KIRO_OK);
+    EXPECT_EQ(text(view(load()).refresh_token), refresh_token('2'));
+    EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(Store, TheStateIsPrivate) {
+    for (mode_t mask : {0000, 0077, 0777}) {
+        const mode_t old = umask(mask);
+        const kiro_status status = save(login());
+        umask(old);
+        ASSERT_EQ(status, KIRO_OK) << f_.message;
+        EXPECT_EQ(mode_of(dir_ / "main.json"), 0600u) << mask;
+    }
+    int fd = -1;
+    ASSERT_EQ(kiro_store_lock(dir_.c_str(), "main", &fd, &f_), KIRO_OK);
+    EXPECT_EQ(mode_of(dir_ / "main.lock"), 0600u);
+    EXPECT_TRUE(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    kiro_store_unlock(fd);
+}
+
+TEST_F(Store, RefusesAForeignState) {
+    const std::string contents[] = {"",   "{",    social_json(refresh_token()),
+                                    "{}", "null", serialize(login()).substr(0, 100)};
+    for (const std::string &content : contents) {
+        write("main.json", content);
+        EXPECT_FALSE(load()) << content;
+        expect_failure("main.json");
+    }
+}
+
+TEST_F(Store, RefusesNamesThatAreNoFileNames) {
+    for (const std::string &name :
+         {std::string(), std::string("."), std::string(".."), std::string("../x"), std::string("a/b"),
+          std::string(".hidden"), std::string("a\nb"), std::string(201, 'a')}) {
+        int fd = 0;
+        EXPECT_EQ(save(login(), name.c_str()), KIRO_ERROR) << name;
+        EXPECT_FALSE(load(name.c_str()));
+        EXPECT_EQ(f_.kind, KIRO_FAIL_INTERNAL);
+        EXPECT_EQ(kiro_store_lock(dir_.c_str(), name.c_str(), &fd, &f_), KIRO_ERROR);
+        EXPECT_EQ(fd, -1);
+    }
+    EXPECT_EQ(files(), 0u);
+    EXPECT_EQ(save(login(), std::string(200, 'a').c_str()), KIRO_OK);
+}
+
+TEST_F(Store, SaysThatTheDirectoryIsMissing) {
+    const std::string gone = (dir_ / "gone").string();
+    int fd = 0;
+    EXPECT_EQ(kiro_store_write_state(gone.c_str(), "main", login().get(), &f_), KIRO_ERROR);
+    expect_failure("gone: No such file");
+    EXPECT_EQ(kiro_store_lock(gone.c_str(), "main", &fd, &f_), KIRO_ERROR);
+    expect_failure("gone: No such file");
+}
+
+// The code of f in a child process, so that limits and users change only there.
+template <class Work> int in_child(Work work) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+        _exit(work());
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_F(Store, AFullDiskLeavesTheOldState) {
+    ASSERT_EQ(save(login()), KIRO_OK);
+    const auto next = login('2');
+    const int failed = in_child([&] {
+        // write() then fails in the middle of the file, as on a full disk.
+        signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{64, 64};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        const bool clear =
+            save(next) == KIRO_ERROR && std::string(f_.message).find("main.json: ") != std::string::npos;
+        return clear && std::string(f_.message).find(leak_mark) == std::string::npos ? 0 : 1;
+    });
+    EXPECT_EQ(failed, 0);
+    EXPECT_EQ(files(), 1u) << "the temporary file must not stay";
+    EXPECT_EQ(text(view(load()).refresh_token), refresh_token());
+}
+
+TEST_F(Store, AFailedRenameLeavesNothing) {
+    fs::create_directory(dir_ / "main.json");
+    write("main.json/x", "");
+    EXPECT_EQ(save(login()), KIRO_ERROR);
+    expect_failure("main.json");
+    EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(Store, AReadOnlyDirectoryIsAClearFailure) {
+    ASSERT_EQ(save(login()), KIRO_OK);
+    const auto next = login('2');
+    chmod(dir_.c_str(), 0555);
+    const int result = in_child([&] {
+        // Root may write anywhere.
+        if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) {
+            return 2;
+        }
+        return save(next) == KIRO_ERROR &&
+                       std::string(f_.message).find("Permission denied") != std::string::npos
+                   ? 0
+                   : 1;
+    });
+    chmod(dir_.c_str(), 0755);
+    EXPECT_EQ(result, 0);
+    EXPECT_EQ(text(view(load()).refresh_token), refresh_token());
+}
+
+TEST_F(Store, RootGivesTheStateToTheDirectorysOwner) {
+    if (geteuid() != 0) {
+        GTEST_SKIP() << "only root can give files away";
+    }
+    ASSERT_EQ(chown(dir_.c_str(), 65534, 65534), 0);
+    ASSERT_EQ(save(login()), KIRO_OK) << f_.message;
+    int fd = -1;
+    ASSERT_EQ(kiro_store_lock(dir_.c_str(), "main", &fd, &f_), KIRO_OK);
+    kiro_store_unlock(fd);
+    for (const char *name : {"main.json", "main.lock"}) {
+        struct stat info {};
+        ASSERT_EQ(stat((dir_ / name).c_str(), &info), 0);
+        EXPECT_EQ(info.st_uid, 65534u) << name;
+        EXPECT_EQ(info.st_gid, 65534u) << name;
+    }
+}
+
+TEST_F(Store, SweepsOldTemporaryFiles) {
+    const std::string old = write(".main.json.0123456789abcdef", "SECRET");
+    const std::string fresh = write(".main.json.fedcba9876543210", "SECRET");
+    const std::string other = write(".main.json.backup-of-mine-1", "x");
+    const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
+    fs::last_write_time(old, long_ago);
+    fs::last_write_time(other, long_ago);
+    ASSERT_EQ(save(login()), KIRO_OK);
+    EXPECT_FALSE(fs::exists(old));
+    EXPECT_TRUE(fs::exists(fresh)) << "it may be in use";
+    EXPECT_TRUE(fs::exists(other));
+}
+
+TEST_F(Store, ALinkInPlaceOfTheStateIsReplacedNotFollowed) {
+    const std::string target = write("target", "untouched");
+    fs::create_symlink(target, dir_ / "main.json");
+    ASSERT_EQ(save(login()), KIRO_OK);
+    EXPECT_FALSE(fs::is_symlink(dir_ / "main.json"));
+    EXPECT_EQ(fs::file_size(target), 9u);
+}
+
+TEST_F(Store, OnlyOneHoldsTheLock) {
+    int first = -1;
+    int second = -1;
+    ASSERT_EQ(kiro_store_lock(dir_.c_str(), "main", &first, &f_), KIRO_OK) << f_.message;
+    EXPECT_EQ(kiro_store_lock(dir_.c_str(), "main", &second, &f_), KIRO_AGAIN);
+    EXPECT_EQ(second, -1);
+    EXPECT_EQ(in_child([&] { return static_cast<int>(kiro_store_lock(dir_.c_str(), "main", &second, &f_)); }),
+              KIRO_AGAIN);
+
+    int other = -1;
+    EXPECT_EQ(kiro_store_lock(dir_.c_str(), "other", &other, &f_), KIRO_OK)
+        << "another account, another lock";
+    kiro_store_unlock(other);
+
+    kiro_store_unlock(first);
+    ASSERT_EQ(kiro_store_lock(dir_.c_str(), "main", &second, &f_), KIRO_OK);
+    kiro_store_unlock(second);
+    kiro_store_unlock(-1);
+}
+
+TEST_F(Store, ADeadHolderFreesTheLock) {
+    EXPECT_EQ(in_child([&] {
+                  int fd;
+                  return static_cast<int>(kiro_store_lock(dir_.c_str(), "main", &fd, &f_));
+              }),
+              KIRO_OK);
+    int fd = -1;
+    ASSERT_EQ(kiro_store_lock(dir_.c_str(), "main", &fd, &f_), KIRO_OK);
+    kiro_store_unlock(fd);
+}
+
+TEST_F(Store, AForkedChildDoesNotKeepTheLock) {
+    int fd = -1;
+    ASSERT_EQ(kiro_store_lock(dir_.c_str(), "main", &fd, &f_), KIRO_OK);
+    int pipes[2];
+    ASSERT_EQ(pipe(pipes), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        close(pipes[1]);
+        char c;
+        _exit(::read(pipes[0], &c, 1) == 0 ? 0 : 1);
+    }
+    close(pipes[0]);
+    kiro_store_unlock(fd);
+    EXPECT_EQ(kiro_store_lock(dir_.c_str(), "main", &fd, &f_), KIRO_OK)
+        << "the child still has the descriptor";
+    kiro_store_unlock(fd);
+    close(pipes[1]);
+    waitpid(child, nullptr, 0);
+}
+
+} // namespace

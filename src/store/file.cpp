@@ -1,0 +1,212 @@
+#include "store/file.h"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <system_error>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/kiro/credential.h"
+
+namespace kiro::store {
+
+using ::kiro::kiro::max_credential_file;
+using ::kiro::kiro::Secret;
+
+namespace {
+
+constexpr size_t random_digits = 16;
+
+// A random name beside the file; nobody else writes to it.
+std::string temporary_name(const std::string &name) {
+    std::array<unsigned char, random_digits / 2> random{};
+    if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) {
+        throw std::system_error(errno, std::generic_category());
+    }
+    std::string out = "." + name + ".";
+    for (unsigned char byte : random) {
+        constexpr std::string_view hex = "0123456789abcdef";
+        out.push_back(hex[byte >> 4]);
+        out.push_back(hex[byte & 15]);
+    }
+    return out;
+}
+
+bool is_temporary_name(std::string_view entry, const std::string &name) {
+    return entry.size() == name.size() + 2 + random_digits && entry.starts_with('.') &&
+           entry.substr(1, name.size()) == name && entry[name.size() + 1] == '.' &&
+           entry.find_first_not_of("0123456789abcdef", name.size() + 2) == entry.npos;
+}
+
+// A process that died in the middle left a file with tokens in it.
+void remove_leftovers(int dir_fd, const std::string &name) {
+    constexpr time_t old_enough = 600;
+    const int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? nullptr : fdopendir(fd);
+    if (dir == nullptr) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return;
+    }
+    while (const dirent *entry = readdir(dir)) {
+        struct stat info;
+        if (is_temporary_name(entry->d_name, name) &&
+            fstatat(dir_fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            info.st_mtime + old_enough < time(nullptr)) {
+            unlinkat(dir_fd, entry->d_name, 0);
+        }
+    }
+    closedir(dir);
+}
+
+bool write_all(int fd, std::string_view data) {
+    while (!data.empty()) {
+        const ssize_t n = write(fd, data.data(), data.size());
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            errno = n == 0 ? ENOSPC : errno;
+            return false;
+        }
+        data.remove_prefix(static_cast<size_t>(n));
+    }
+    return true;
+}
+
+// Some file systems cannot sync a directory; that is no error of ours.
+bool sync_directory(int fd) {
+    return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
+}
+
+} // namespace
+
+int Fd::release() {
+    const int fd = fd_;
+    fd_ = -1;
+    return fd;
+}
+
+int Fd::reset() {
+    const int fd = release();
+    return fd < 0 ? 0 : close(fd);
+}
+
+std::string shown(std::string_view path) {
+    constexpr size_t longest = 240;
+    if (path.size() <= longest) {
+        return std::string(path);
+    }
+    return "..." + std::string(path.substr(path.size() - longest));
+}
+
+void set_failure(kiro_failure *f, const char *what, std::string_view path, int error) {
+    kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED, "cannot %s %s: %s", what, shown(path).c_str(),
+                     std::generic_category().message(error).c_str());
+}
+
+std::optional<Secret> read_file(const std::string &path, Missing missing, kiro_failure *f) {
+    // O_NONBLOCK: a FIFO must not hang us before fstat() tells that it is one.
+    Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!fd.valid()) {
+        const int error = errno;
+        if (error == ENOENT && missing == Missing::is_nothing) {
+            kiro_failure_set(f, KIRO_FAIL_NONE, "%s", "");
+        } else {
+            set_failure(f, "open", path, error);
+        }
+        return std::nullopt;
+    }
+    struct stat info;
+    if (fstat(fd.get(), &info) != 0) {
+        set_failure(f, "stat", path, errno);
+        return std::nullopt;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED, "cannot read %s: it is %s", shown(path).c_str(),
+                         S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
+        return std::nullopt;
+    }
+    Secret data;
+    size_t used = 0;
+    for (;;) {
+        constexpr size_t step = 16384;
+        if (used > max_credential_file || info.st_size > static_cast<off_t>(max_credential_file)) {
+            kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED, "cannot read %s: it is larger than %zu bytes",
+                             shown(path).c_str(), max_credential_file);
+            return std::nullopt;
+        }
+        data.resize(used + step);
+        const ssize_t n = read(fd.get(), data.data() + used, step);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            set_failure(f, "read", path, errno);
+            return std::nullopt;
+        }
+        used += static_cast<size_t>(n);
+        if (n == 0) {
+            data.resize(used);
+            return data;
+        }
+    }
+}
+
+Fd open_directory(const char *dir, kiro_failure *f) {
+    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        set_failure(f, "open the state directory", dir, errno);
+    }
+    return Fd(fd);
+}
+
+bool give_to_owner_of(int dir_fd, int fd) {
+    if (geteuid() != 0) {
+        return true;
+    }
+    struct stat info;
+    return fstat(dir_fd, &info) == 0 && fchown(fd, info.st_uid, info.st_gid) == 0;
+}
+
+bool replace_file(const char *dir, const std::string &name, std::string_view data, kiro_failure *f) {
+    const Fd directory = open_directory(dir, f);
+    if (!directory.valid()) {
+        return false;
+    }
+    remove_leftovers(directory.get(), name);
+
+    const std::string path = std::string(dir) + "/" + name;
+    const std::string temporary = temporary_name(name);
+    Fd file(openat(directory.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                   0600));
+    if (!file.valid()) {
+        set_failure(f, "create a file for", path, errno);
+        return false;
+    }
+    // The mode again: a umask may have taken bits away.
+    const bool replaced = fchmod(file.get(), 0600) == 0 && give_to_owner_of(directory.get(), file.get()) &&
+                          write_all(file.get(), data) && fsync(file.get()) == 0 && file.reset() == 0 &&
+                          renameat(directory.get(), temporary.c_str(), directory.get(), name.c_str()) == 0;
+    if (!replaced) {
+        const int error = errno;
+        unlinkat(directory.get(), temporary.c_str(), 0);
+        set_failure(f, "write", path, error);
+        return false;
+    }
+    if (!sync_directory(directory.get())) {
+        set_failure(f, "sync the directory of", path, errno);
+        return false;
+    }
+    return true;
+}
+
+} // namespace kiro::store

@@ -1,0 +1,74 @@
+#include "store/source.h"
+
+#include <string>
+
+#include "store/file.h"
+
+namespace kiro::store {
+
+using ::kiro::kiro::Credential;
+
+namespace {
+
+// Puts the path before what the parser found.
+void name_file(const std::string &path, kiro_failure *f) {
+    const std::string message = f->message;
+    kiro_failure_set(f, f->kind, "%s: %s", shown(path).c_str(), message.c_str());
+}
+
+std::optional<Credential> parse(kiro_source_kind kind, std::string_view data, kiro_failure *f) {
+    switch (kind) {
+    case KIRO_SOURCE_API_KEY_FILE:
+        return ::kiro::kiro::credential_from_api_key(data, f);
+    case KIRO_SOURCE_REFRESH_TOKEN_FILE:
+        return ::kiro::kiro::credential_from_refresh_token(data, f);
+    case KIRO_SOURCE_CREDENTIALS_FILE:
+        return ::kiro::kiro::parse_credential(data, f);
+    }
+    kiro_failure_set(f, KIRO_FAIL_INTERNAL, "unknown kind of credential source");
+    return std::nullopt;
+}
+
+// AWS SSO keeps the registration beside the login, named by its hash.
+bool read_registration(const std::string &source, Credential &cred, kiro_failure *f) {
+    const size_t slash = source.rfind('/');
+    const std::string dir = slash == source.npos ? "" : source.substr(0, slash + 1);
+    const std::string path = dir + cred.client_id_hash + ".json";
+    const auto data = read_file(path, Missing::is_nothing, f);
+    if (!data) {
+        if (f->kind == KIRO_FAIL_NONE) {
+            kiro_failure_set(
+                f, KIRO_FAIL_LOGIN_REQUIRED,
+                "%s: this login needs its client registration beside it, but there is no %s.json",
+                shown(source).c_str(), cred.client_id_hash.c_str());
+        }
+        return false;
+    }
+    if (!::kiro::kiro::add_registration(cred, data->view(), f)) {
+        name_file(path, f);
+        return false;
+    }
+    return true;
+}
+
+} // namespace
+
+std::optional<Credential> read_source(kiro_source_kind kind, const char *path, kiro_failure *f) {
+    const std::string source = path;
+    const auto data = read_file(source, Missing::is_failure, f);
+    if (!data) {
+        return std::nullopt;
+    }
+    auto cred = parse(kind, data->view(), f);
+    if (!cred) {
+        name_file(source, f);
+        return std::nullopt;
+    }
+    if (cred->login == KIRO_LOGIN_OIDC && !cred->has_registration() && !cred->client_id_hash.empty() &&
+        !read_registration(source, *cred, f)) {
+        return std::nullopt;
+    }
+    return cred;
+}
+
+} // namespace kiro::store

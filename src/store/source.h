@@ -1,0 +1,16 @@
+#ifndef KIRO_STORE_SOURCE_H
+#define KIRO_STORE_SOURCE_H
+
+#include <optional>
+
+#include "core/kiro/credential.h"
+#include "kiro/store.h"
+
+namespace kiro::store {
+
+// Nothing: f is set, with the path in its message.
+std::optional<::kiro::kiro::Credential> read_source(kiro_source_kind kind, const char *path, kiro_failure *f);
+
+} // namespace kiro::store
+
+#endif

@@ -1,0 +1,65 @@
+#include <new>
+#include <utility>
+
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/kiro/credential.h"
+#include "store/source.h"
+#include "store/state.h"
+
+namespace {
+
+template <class Read> kiro_credential *guarded(kiro_failure *f, Read read) {
+    try {
+        auto cred = read();
+        return cred ? new kiro_credential{std::move(*cred)} : nullptr;
+    } catch (const std::exception &error) {
+        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "%s", error.what());
+        return nullptr;
+    }
+}
+
+kiro_status failed(kiro_failure *f, const std::exception &error) {
+    kiro_failure_set(f, KIRO_FAIL_INTERNAL, "%s", error.what());
+    return dynamic_cast<const std::bad_alloc *>(&error) != nullptr ? KIRO_NOMEM : KIRO_ERROR;
+}
+
+} // namespace
+
+extern "C" {
+
+kiro_credential *kiro_store_read_source(kiro_source_kind kind, const char *path, kiro_failure *f) {
+    return guarded(f, [&] { return kiro::store::read_source(kind, path, f); });
+}
+
+kiro_credential *kiro_store_read_state(const char *dir, const char *account, kiro_failure *f) {
+    return guarded(f, [&] { return kiro::store::read_state(dir, account, f); });
+}
+
+kiro_status kiro_store_write_state(const char *dir, const char *account, const kiro_credential *cred,
+                                   kiro_failure *f) {
+    try {
+        return kiro::store::write_state(dir, account, cred->value, f) ? KIRO_OK : KIRO_ERROR;
+    } catch (const std::exception &error) {
+        return failed(f, error);
+    }
+}
+
+kiro_status kiro_store_lock(const char *dir, const char *account, int *fd, kiro_failure *f) {
+    try {
+        return kiro::store::lock(dir, account, *fd, f);
+    } catch (const std::exception &error) {
+        return failed(f, error);
+    }
+}
+
+void kiro_store_unlock(int fd) {
+    if (fd >= 0) {
+        // Explicitly: a child of fork() may still have the descriptor.
+        flock(fd, LOCK_UN);
+        close(fd);
+    }
+}
+
+} // extern "C"
