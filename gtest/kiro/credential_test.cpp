@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <string>
 
-#include "kiro_credentials.h"
+#include "support/credentials.h"
 
 namespace {
 

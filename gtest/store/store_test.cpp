@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kiro_credentials.h"
+#include "support/credentials.h"
 
 namespace {
 

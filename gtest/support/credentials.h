@@ -1,6 +1,6 @@
 // What the tests of logins share: tokens that a leak would show, and handles.
-#ifndef KIRO_GTEST_KIRO_CREDENTIALS_H
-#define KIRO_GTEST_KIRO_CREDENTIALS_H
+#ifndef KIRO_GTEST_SUPPORT_CREDENTIALS_H
+#define KIRO_GTEST_SUPPORT_CREDENTIALS_H
 
 #include <memory>
 #include <string>
