@@ -1,5 +1,6 @@
 // The handle behind kiro/request.h, for the C++ side of the core.
-#pragma once
+#ifndef KIRO_ABI_REQUEST_INTERNAL_H
+#define KIRO_ABI_REQUEST_INTERNAL_H
 
 #include <memory>
 #include <string>
@@ -18,3 +19,5 @@ struct kiro_request {
     std::string client_model; // JSON-escaped
     std::string body;         // last written
 };
+
+#endif

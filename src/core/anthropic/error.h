@@ -1,7 +1,5 @@
 // Anthropic's error envelope, also the data of the `error` event.
-
-#ifndef KIRO_ANTHROPIC_ERROR_H
-#define KIRO_ANTHROPIC_ERROR_H
+#pragma once
 
 #include "kiro/kiro.h"
 
@@ -17,5 +15,3 @@ std::size_t error_body(const kiro_failure &failure, std::string_view request_id,
                        std::span<char> out) noexcept;
 
 } // namespace kiro::anthropic
-
-#endif

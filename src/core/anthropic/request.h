@@ -1,5 +1,6 @@
 // Anthropic Messages: the body of POST /v1/messages.
-#pragma once
+#ifndef KIRO_ANTHROPIC_REQUEST_H
+#define KIRO_ANTHROPIC_REQUEST_H
 
 #include "core/chat/conversation.h"
 #include "core/json/reader.h"
@@ -10,3 +11,5 @@ namespace kiro::anthropic {
 chat::Conversation read_request(json::Value root);
 
 } // namespace kiro::anthropic
+
+#endif

@@ -1,5 +1,6 @@
 // metadata.user_id as Claude Code writes it.
-#pragma once
+#ifndef KIRO_ANTHROPIC_SESSION_H
+#define KIRO_ANTHROPIC_SESSION_H
 
 #include "core/chat/conversation.h"
 
@@ -10,3 +11,5 @@ namespace kiro::anthropic {
 chat::Raw session_of_user_id(chat::Raw user_id, chat::Arena &arena);
 
 } // namespace kiro::anthropic
+
+#endif

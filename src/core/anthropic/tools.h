@@ -1,5 +1,6 @@
 // `tools` and `tool_choice` of Anthropic Messages.
-#pragma once
+#ifndef KIRO_ANTHROPIC_TOOLS_H
+#define KIRO_ANTHROPIC_TOOLS_H
 
 #include "core/chat/conversation.h"
 #include "core/chat/invalid.h"
@@ -20,3 +21,5 @@ struct ToolChoice {
 ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
 
 } // namespace kiro::anthropic
+
+#endif

@@ -1,5 +1,6 @@
 // Owns the few strings of a request that are made rather than sliced from the client's body.
-#pragma once
+#ifndef KIRO_CHAT_ARENA_H
+#define KIRO_CHAT_ARENA_H
 
 #include <deque>
 #include <string>
@@ -18,3 +19,5 @@ private:
 };
 
 } // namespace kiro::chat
+
+#endif

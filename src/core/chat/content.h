@@ -5,7 +5,8 @@
  * Reading is two steps, as keys come in any order: a Part collects what it finds while the body is walked;
  * its meaning is taken when its type is known.
  */
-#pragma once
+#ifndef KIRO_CHAT_CONTENT_H
+#define KIRO_CHAT_CONTENT_H
 
 #include <string_view>
 #include <vector>
@@ -61,3 +62,5 @@ void add_result_content(const Content &content, const Path &path, Arena &arena, 
 void add_texts(const Content &content, const Path &path, Arena &arena, std::vector<Raw> &texts);
 
 } // namespace kiro::chat
+
+#endif

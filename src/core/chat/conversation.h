@@ -2,7 +2,8 @@
  * What a client asks for, in no dialect. Raw strings are JSON-escaped slices of the client's body or of the
  * arena; they are valid as long as both.
  */
-#pragma once
+#ifndef KIRO_CHAT_CONVERSATION_H
+#define KIRO_CHAT_CONVERSATION_H
 
 #include <string_view>
 #include <variant>
@@ -77,3 +78,5 @@ struct Conversation {
 };
 
 } // namespace kiro::chat
+
+#endif

@@ -1,5 +1,6 @@
 // Images as clients send them.
-#pragma once
+#ifndef KIRO_CHAT_IMAGE_H
+#define KIRO_CHAT_IMAGE_H
 
 #include "core/chat/conversation.h"
 #include "core/chat/invalid.h"
@@ -13,3 +14,5 @@ Image image_from_base64(Raw media_type, Raw data, const Path &path, Arena &arena
 Image image_from_url(Raw url, const Path &path, Arena &arena);
 
 } // namespace kiro::chat
+
+#endif

@@ -1,6 +1,7 @@
 // How a request that cannot be served is reported from deep inside the dialects: by throwing Invalid, which
 // the C ABI turns into a kiro_failure.
-#pragma once
+#ifndef KIRO_CHAT_INVALID_H
+#define KIRO_CHAT_INVALID_H
 
 #include <cstddef>
 #include <string>
@@ -47,3 +48,5 @@ private:
 std::string quoted(json::Raw raw);
 
 } // namespace kiro::chat
+
+#endif

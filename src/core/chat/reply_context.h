@@ -1,7 +1,5 @@
 // What a reply needs to know of the request that it answers.
-
-#ifndef KIRO_CHAT_REPLY_CONTEXT_H
-#define KIRO_CHAT_REPLY_CONTEXT_H
+#pragma once
 
 #include "kiro/request.h"
 
@@ -26,9 +24,14 @@ struct ReplyContext {
     std::span<const ToolAlias> aliases; // only names that differ
 };
 
+// What every piece of the answer repeats.
+struct ReplyHead {
+    std::string_view id;      // without the dialect's prefix
+    std::string_view model;   // JSON-escaped slice
+    std::int64_t created = 0; // Unix seconds
+};
+
 // Views live as long as the request. Defined by the request side of the core.
 ReplyContext reply_context(const kiro_request &request) noexcept;
 
 } // namespace kiro::chat
-
-#endif

@@ -1,6 +1,7 @@
 // Checks of the top-level members that have no place in the Conversation: the upstream knows no sampling,
 // but a client's mistake should not pass unseen.
-#pragma once
+#ifndef KIRO_CHAT_SCALARS_H
+#define KIRO_CHAT_SCALARS_H
 
 #include <span>
 #include <string_view>
@@ -25,3 +26,5 @@ bool check_scalars(std::span<const ScalarRule> rules, std::string_view key, json
                    const Path &root);
 
 } // namespace kiro::chat
+
+#endif

@@ -2,7 +2,8 @@
 // written: tool schemas and arguments. They have no padding and no structural index of their own, which
 // rules simdjson out. On unproved text the results are meaningless but stay inside the text.
 
-#pragma once
+#ifndef KIRO_JSON_CURSOR_H
+#define KIRO_JSON_CURSOR_H
 
 #include <string_view>
 
@@ -59,3 +60,5 @@ private:
 };
 
 } // namespace kiro::json
+
+#endif

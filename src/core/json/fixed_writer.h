@@ -1,8 +1,6 @@
 // Writes JSON into a buffer of fixed size without allocating: error bodies must
 // work when memory is short.
-
-#ifndef KIRO_JSON_FIXED_WRITER_H
-#define KIRO_JSON_FIXED_WRITER_H
+#pragma once
 
 #include <algorithm>
 #include <cstddef>
@@ -52,5 +50,3 @@ private:
 };
 
 } // namespace kiro::json
-
-#endif

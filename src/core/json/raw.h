@@ -1,6 +1,7 @@
 // Raw strings: what stands between the quotes of a JSON string, escapes kept.
 
-#pragma once
+#ifndef KIRO_JSON_RAW_H
+#define KIRO_JSON_RAW_H
 
 #include <cstddef>
 #include <cstdint>
@@ -45,3 +46,5 @@ inline bool is_low_surrogate(uint32_t unit) {
 }
 
 } // namespace kiro::json
+
+#endif

@@ -6,7 +6,8 @@
  * check what it skips. Errors that are left then (out of memory) are thrown.
  */
 
-#pragma once
+#ifndef KIRO_JSON_READER_H
+#define KIRO_JSON_READER_H
 
 #include <charconv>
 #include <limits>
@@ -159,3 +160,5 @@ private:
 };
 
 } // namespace kiro::json
+
+#endif

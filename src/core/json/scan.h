@@ -1,8 +1,6 @@
 // Validating, forward-only reader of small JSON objects over unpadded memory.
 // Values are raw slices of the text; nothing is copied or unescaped.
-
-#ifndef KIRO_JSON_SCAN_H
-#define KIRO_JSON_SCAN_H
+#pragma once
 
 #include <cstddef>
 #include <cstdint>
@@ -48,5 +46,3 @@ std::optional<double> to_double(std::string_view number) noexcept;
 std::optional<std::uint64_t> to_uint(std::string_view number) noexcept; // a fraction is cut
 
 } // namespace kiro::json
-
-#endif

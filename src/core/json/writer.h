@@ -1,6 +1,7 @@
 // Appends JSON to a string. The caller owns the structure; these own the escaping.
 
-#pragma once
+#ifndef KIRO_JSON_WRITER_H
+#define KIRO_JSON_WRITER_H
 
 #include <cstdint>
 #include <string>
@@ -28,3 +29,5 @@ void append_uint(std::string &out, uint64_t value);
 void append_double(std::string &out, double value);
 
 } // namespace kiro::json
+
+#endif

@@ -1,5 +1,6 @@
 // SHA-256 and the deterministic identifiers made of it.
-#pragma once
+#ifndef KIRO_KIRO_DIGEST_H
+#define KIRO_KIRO_DIGEST_H
 
 #include <array>
 #include <cstdint>
@@ -32,3 +33,5 @@ std::string uuid_of(Sha256 &hash);
 std::string short_hash(std::string_view data);
 
 } // namespace kiro::kiro
+
+#endif

@@ -1,8 +1,6 @@
 // What the upstream's refusals mean. The tables are the knowledge; the text of
 // the upstream never reaches a client.
-
-#ifndef KIRO_KIRO_ERRORS_H
-#define KIRO_KIRO_ERRORS_H
+#pragma once
 
 #include "kiro/kiro.h"
 
@@ -27,5 +25,3 @@ void classify(const Refusal &refusal, kiro_failure &failure) noexcept;
 std::string_view exception_name(std::string_view type) noexcept;
 
 } // namespace kiro::kiro
-
-#endif

@@ -1,5 +1,6 @@
 // Model names: what clients write, what the upstream knows.
-#pragma once
+#ifndef KIRO_KIRO_MODELS_H
+#define KIRO_KIRO_MODELS_H
 
 #include <cstdint>
 #include <string>
@@ -28,3 +29,5 @@ const ModelFacts *find_model(std::string_view id);
 uint32_t context_window(std::string_view id);
 
 } // namespace kiro::kiro
+
+#endif

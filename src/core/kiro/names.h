@@ -1,6 +1,7 @@
 // Tool names and call ids within the upstream's limits. Both maps are deterministic: the same history gives
 // the same bytes in every request.
-#pragma once
+#ifndef KIRO_KIRO_NAMES_H
+#define KIRO_KIRO_NAMES_H
 
 #include <string>
 #include <string_view>
@@ -51,3 +52,5 @@ private:
 };
 
 } // namespace kiro::kiro
+
+#endif

@@ -1,5 +1,6 @@
 // GenerateAssistantResponse: the neutral conversation as Kiro JSON.
-#pragma once
+#ifndef KIRO_KIRO_REQUEST_H
+#define KIRO_KIRO_REQUEST_H
 
 #include <string>
 #include <string_view>
@@ -38,3 +39,5 @@ Request prepare(chat::Conversation &conversation, std::string_view model, std::s
 void write(const Request &request, kiro_wire wire, std::string_view profile_arn, std::string &out);
 
 } // namespace kiro::kiro
+
+#endif

@@ -1,5 +1,6 @@
 // Tool schemas within what the upstream takes.
-#pragma once
+#ifndef KIRO_KIRO_SCHEMA_H
+#define KIRO_KIRO_SCHEMA_H
 
 #include <string>
 #include <string_view>
@@ -14,3 +15,5 @@ namespace kiro::kiro {
 void append_schema(std::string &out, std::string_view schema);
 
 } // namespace kiro::kiro
+
+#endif

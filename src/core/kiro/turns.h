@@ -3,7 +3,8 @@
  * tool call answered in the next turn, legal names and ids. These are the steps that get a client's
  * conversation there; kiro/request.cpp has their order.
  */
-#pragma once
+#ifndef KIRO_KIRO_TURNS_H
+#define KIRO_KIRO_TURNS_H
 
 #include <string_view>
 #include <vector>
@@ -63,3 +64,5 @@ void fill_results(Turns &turns, chat::Arena &arena);
 void fill_blank_turns(Turns &turns, bool has_system);
 
 } // namespace kiro::kiro
+
+#endif

@@ -1,7 +1,5 @@
 // OpenAI's error envelope; Responses uses the same.
-
-#ifndef KIRO_OPENAI_CHAT_ERROR_H
-#define KIRO_OPENAI_CHAT_ERROR_H
+#pragma once
 
 #include "kiro/kiro.h"
 
@@ -16,5 +14,3 @@ int error_status(kiro_failure_kind kind) noexcept;
 std::size_t error_body(const kiro_failure &failure, std::span<char> out) noexcept;
 
 } // namespace kiro::openai_chat
-
-#endif

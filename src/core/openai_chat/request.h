@@ -1,5 +1,6 @@
 // OpenAI Chat Completions: the body of POST /v1/chat/completions.
-#pragma once
+#ifndef KIRO_OPENAI_CHAT_REQUEST_H
+#define KIRO_OPENAI_CHAT_REQUEST_H
 
 #include "core/chat/conversation.h"
 #include "core/json/reader.h"
@@ -10,3 +11,5 @@ namespace kiro::openai_chat {
 chat::Conversation read_request(json::Value root);
 
 } // namespace kiro::openai_chat
+
+#endif

@@ -1,5 +1,6 @@
 // `tools`, `tool_choice`, and their forerunners `functions` and `function_call`.
-#pragma once
+#ifndef KIRO_OPENAI_CHAT_TOOLS_H
+#define KIRO_OPENAI_CHAT_TOOLS_H
 
 #include "core/chat/conversation.h"
 #include "core/chat/invalid.h"
@@ -17,3 +18,5 @@ struct ToolChoice {
 ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
 
 } // namespace kiro::openai_chat
+
+#endif

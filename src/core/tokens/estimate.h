@@ -3,7 +3,8 @@
  * * 1.1. Made for prompts of prose, code and JSON; off by some ten percent. Works on UTF-8 and on raw JSON
  * strings alike, where escapes count as the ASCII they are.
  */
-#pragma once
+#ifndef KIRO_TOKENS_ESTIMATE_H
+#define KIRO_TOKENS_ESTIMATE_H
 
 #include <cstddef>
 #include <cstdint>
@@ -23,3 +24,5 @@ struct Characters {
 uint64_t estimate(const Characters &characters);
 
 } // namespace kiro::tokens
+
+#endif

@@ -1,0 +1,159 @@
+#include "core/kiro/errors.h"
+
+#include "kiro/reply.h"
+
+#include <ctime>
+#include <gtest/gtest.h>
+#include <string>
+
+namespace {
+
+kiro_failure upstream(int status, std::string_view body, std::string_view type = "",
+                      std::string_view after = "") {
+    kiro_failure f;
+    kiro_upstream_failure(status, {type.data(), type.size()}, {after.data(), after.size()},
+                          {body.data(), body.size()}, &f);
+    return f;
+}
+
+struct Case {
+    int status;
+    const char *type;
+    const char *body;
+    kiro_failure_kind kind;
+    kiro_retry retry;
+};
+
+const Case kCases[] = {
+    // the login
+    {401, "", "", KIRO_FAIL_AUTH_EXPIRED, KIRO_RETRY_REFRESH},
+    {403, "", R"({"message":"The bearer token included in the request is invalid."})", KIRO_FAIL_AUTH_EXPIRED,
+     KIRO_RETRY_REFRESH},
+    {403, "AccessDeniedException", R"({"Message":"Invalid token"})", KIRO_FAIL_AUTH_EXPIRED,
+     KIRO_RETRY_REFRESH},
+    {403, "", R"({"message":"User is not authorized to make this call."})", KIRO_FAIL_ACCESS_DENIED,
+     KIRO_RETRY_NEVER},
+    {403, "", "<html><body>Request blocked.</body></html>", KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER},
+    {403, "", R"({"__type":"x#AccessDeniedException","reason":"TEMPORARILY_SUSPENDED","message":"token"})",
+     KIRO_FAIL_SUSPENDED, KIRO_RETRY_NEVER},
+    {403, "", R"({"message":"Your account is locked"})", KIRO_FAIL_SUSPENDED, KIRO_RETRY_NEVER},
+    {423, "", "", KIRO_FAIL_SUSPENDED, KIRO_RETRY_NEVER},
+    {403, "", R"({"reason":"FEATURE_NOT_SUPPORTED"})", KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER},
+    // limits
+    {402, "", "", KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER},
+    {402, "ServiceQuotaExceededException", R"({"reason":"OVERAGE_REQUEST_LIMIT_EXCEEDED"})", KIRO_FAIL_QUOTA,
+     KIRO_RETRY_NEVER},
+    {400, "", R"({"reason":"MONTHLY_REQUEST_COUNT"})", KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER},
+    {429, "", R"({"reason":"MONTHLY_REQUEST_COUNT"})", KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER},
+    {429, "", "text with MONTHLY_REQUEST_COUNT in it", KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER},
+    {500, "", "text with MONTHLY_REQUEST_COUNT in it", KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_BACKOFF},
+    {429, "", "", KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_BACKOFF},
+    {429, "ValidationException", "{}", KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_BACKOFF},
+    {429, "", R"({"reason":"USER_REQUEST_RATE_EXCEEDED"})", KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_BACKOFF},
+    {429, "", R"({"message":"Suspicious activity; temporary limits"})", KIRO_FAIL_RATE_LIMITED,
+     KIRO_RETRY_NEVER},
+    {429, "", R"({"reason":"INSUFFICIENT_MODEL_CAPACITY"})", KIRO_FAIL_OVERLOADED, KIRO_RETRY_BACKOFF},
+    {500, "",
+     R"({"message":"Encountered unexpectedly high load when processing the request, please try again."})",
+     KIRO_FAIL_OVERLOADED, KIRO_RETRY_BACKOFF},
+    {500, "", R"({"reason":"MODEL_TEMPORARILY_UNAVAILABLE"})", KIRO_FAIL_OVERLOADED, KIRO_RETRY_BACKOFF},
+    // the request
+    {400, "", R"({"message":"Input is too long."})", KIRO_FAIL_CONTEXT_OVERFLOW, KIRO_RETRY_NEVER},
+    {400, "", R"({"reason":"CONTENT_LENGTH_EXCEEDS_THRESHOLD"})", KIRO_FAIL_CONTEXT_OVERFLOW,
+     KIRO_RETRY_NEVER},
+    {400, "", R"({"message":"Improperly formed request.","reason":null})", KIRO_FAIL_UPSTREAM_REFUSED,
+     KIRO_RETRY_NEVER},
+    {400, "", R"({"reason":"INVALID_MODEL_ID"})", KIRO_FAIL_MODEL_NOT_FOUND, KIRO_RETRY_NEVER},
+    {400, "", R"({"reason":"TOOL_DUPLICATE"})", KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER},
+    {400, "", R"({"reason":"SOMETHING_NEW"})", KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER},
+    {400, "com.amazon.aws.codewhisperer#ThrottlingException:http://x/", "", KIRO_FAIL_RATE_LIMITED,
+     KIRO_RETRY_BACKOFF},
+    {413, "", "<html>", KIRO_FAIL_TOO_LARGE, KIRO_RETRY_NEVER},
+    {418, "", "", KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER},
+    // the service
+    {500, "", "", KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_BACKOFF},
+    {502, "", "<html>502 Bad Gateway</html>", KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_BACKOFF},
+    {503, "", "", KIRO_FAIL_UNAVAILABLE, KIRO_RETRY_BACKOFF},
+    {504, "", "", KIRO_FAIL_UPSTREAM_TIMEOUT, KIRO_RETRY_BACKOFF},
+    {408, "", "", KIRO_FAIL_UPSTREAM_TIMEOUT, KIRO_RETRY_BACKOFF},
+    {599, "", "", KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_BACKOFF},
+    {302, "", "", KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER},
+    // a body that was cut behind the reason
+    {429, "", R"({"reason":"DAILY_REQUEST_COUNT","mess)", KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER},
+};
+
+TEST(KiroErrors, Classes) {
+    for (const Case &c : kCases) {
+        SCOPED_TRACE(std::to_string(c.status) + " " + c.type + " " + c.body);
+        const kiro_failure f = upstream(c.status, c.body, c.type);
+        EXPECT_STREQ(kiro_failure_name(f.kind), kiro_failure_name(c.kind));
+        EXPECT_EQ(f.retry, c.retry);
+        EXPECT_EQ(f.upstream_status, c.status);
+        EXPECT_STRNE(f.message, "");
+    }
+}
+
+TEST(KiroErrors, UpstreamTextIsNotEchoed) {
+    const kiro_failure f =
+        upstream(400, R"({"message":"arn:aws:codewhisperer:us-east-1:123456789012:profile/X"})");
+    EXPECT_EQ(std::string_view(f.message).find("arn:"), std::string_view::npos);
+    EXPECT_EQ(std::string_view(f.message).find("1234"), std::string_view::npos);
+}
+
+TEST(KiroErrors, ExceptionName) {
+    using kiro::kiro::exception_name;
+    EXPECT_EQ(exception_name("a.b#ThrottlingException"), "ThrottlingException");
+    EXPECT_EQ(exception_name("ThrottlingException:http://internal/x#y"), "ThrottlingException");
+    EXPECT_EQ(exception_name("a#b#C:d"), "C");
+    EXPECT_EQ(exception_name(""), "");
+}
+
+TEST(KiroErrors, RetryAfter) {
+    EXPECT_EQ(upstream(429, "", "", "7").retry_after_ms, 7000u);
+    EXPECT_EQ(upstream(429, "", "", " 1.5 ").retry_after_ms, 1500u);
+    EXPECT_EQ(upstream(429, "", "", "-5").retry_after_ms, 0u);
+    EXPECT_EQ(upstream(429, "", "", "soon").retry_after_ms, 0u);
+    EXPECT_EQ(upstream(429, "", "", "99999999999999999999").retry_after_ms, 86400000u);
+    EXPECT_EQ(upstream(429, R"({"retryAfterMilliseconds":2500})").retry_after_ms, 2500u);
+    EXPECT_EQ(upstream(429, R"({"retryAfterMilliseconds":-1})").retry_after_ms, 0u);
+    EXPECT_EQ(upstream(429, R"({"retryAfterMilliseconds":1e300})", "", "3").retry_after_ms, 3000u);
+
+    char date[64];
+    const std::time_t then = std::time(nullptr) + 100;
+    std::tm parts;
+    std::strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&then, &parts));
+    const auto wait = upstream(429, "", "", date).retry_after_ms;
+    EXPECT_GE(wait, 97000u);
+    EXPECT_LE(wait, 100000u);
+    EXPECT_EQ(upstream(429, "", "", "Sun, 06 Nov 1994 08:49:37 GMT").retry_after_ms, 0u);
+
+    kiro_failure f;
+    kiro::kiro::classify({.status = 429,
+                          .type = {},
+                          .body = {},
+                          .message = {},
+                          .retry_after = "Sun, 06 Nov 1994 08:49:37 GMT",
+                          .now = 784111777 - 30},
+                         f);
+    EXPECT_EQ(f.retry_after_ms, 30000u);
+}
+
+TEST(KiroErrors, InStream) {
+    const auto kind = [](std::string_view type, std::string_view body, std::string_view message = "") {
+        kiro_failure f;
+        kiro::kiro::classify(
+            {.status = 0, .type = type, .body = body, .message = message, .retry_after = {}, .now = 0}, f);
+        return f.kind;
+    };
+    EXPECT_EQ(kind("error", "{}"), KIRO_FAIL_UPSTREAM_ERROR);
+    EXPECT_EQ(kind("throttlingError", "{}"), KIRO_FAIL_RATE_LIMITED);
+    EXPECT_EQ(kind("throttlingError", R"({"reason":"INSUFFICIENT_MODEL_CAPACITY"})"), KIRO_FAIL_OVERLOADED);
+    EXPECT_EQ(kind("validationError", "{}"), KIRO_FAIL_UPSTREAM_REFUSED);
+    EXPECT_EQ(kind("serviceUnavailableError", "{}"), KIRO_FAIL_UNAVAILABLE);
+    EXPECT_EQ(kind("ContentLengthExceededException", "{}"), KIRO_FAIL_CONTEXT_OVERFLOW);
+    EXPECT_EQ(kind("validationError", R"({"__type":"x#ThrottlingException"})"), KIRO_FAIL_RATE_LIMITED);
+    EXPECT_EQ(kind("SomethingNew", ""), KIRO_FAIL_UPSTREAM_ERROR);
+    EXPECT_EQ(kind("500", "", "Encountered unexpectedly high load"), KIRO_FAIL_OVERLOADED);
+}
+
+} // namespace

@@ -1,0 +1,370 @@
+// The C ABI of kiro/reply.h: decoder, upstream dialect and a client's dialect put together, and the
+// commit gate.
+
+#include "kiro/reply.h"
+
+#include "core/anthropic/reply.h"
+#include "core/chat/event.h"
+#include "core/chat/reply_context.h"
+#include "core/eventstream/decoder.h"
+#include "core/json/raw.h"
+#include "core/json/surrogates.h"
+#include "core/json/validate.h"
+#include "core/json/writer.h"
+#include "core/kiro/reply.h"
+#include "core/openai_chat/reply.h"
+
+#include <algorithm>
+#include <new>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace {
+
+using std::string_view;
+namespace chat = kiro::chat;
+
+constexpr std::size_t kDefaultCollect = 32 * 1024 * 1024;
+constexpr std::size_t kKeptOutput = 256 * 1024; // more is given back when it was drained
+constexpr std::size_t kMaxModel = 256;          // every chunk repeats it
+
+using Writer = std::variant<kiro::openai_chat::StreamWriter, kiro::openai_chat::Collector,
+                            kiro::anthropic::StreamWriter, kiro::anthropic::Collector>;
+
+string_view view(kiro_str text) noexcept {
+    return {text.data, text.len};
+}
+
+// A slice that can stand in every chunk: escaped, and cut between characters if it is long.
+std::string shown_model(string_view model) {
+    std::string quoted;
+    kiro::json::append_raw_string(quoted, model);
+    std::string raw(kiro::json::validate(quoted) ? std::string(model) : kiro::json::escaped(model));
+
+    std::size_t size = 0;
+    while (size < raw.size()) {
+        std::size_t step = 1;
+        if (raw[size] == '\\') {
+            step = raw[size + 1] == 'u' ? 6 : 2;
+        } else {
+            step = std::max<std::size_t>(kiro::json::utf8_sequence(string_view(raw).substr(size)), 1);
+        }
+        if (size + step > kMaxModel) {
+            break;
+        }
+        size += step;
+    }
+    kiro::json::SurrogateJoiner joiner; // a pair that was cut loses its first half too
+    return std::string(joiner.join(string_view(raw).substr(0, size), true));
+}
+
+Writer make_writer(const kiro_reply_options &opts, const chat::ReplyHead &head,
+                   const chat::ReplyContext &context) {
+    if (opts.api == KIRO_API_ANTHROPIC) {
+        return opts.stream ? Writer(kiro::anthropic::StreamWriter(head, context))
+                           : Writer(kiro::anthropic::Collector(head, context));
+    }
+    return opts.stream ? Writer(kiro::openai_chat::StreamWriter(head, context))
+                       : Writer(kiro::openai_chat::Collector(head, context));
+}
+
+// Would a client see anything of it?
+bool visible(const chat::Event &event) noexcept {
+    return std::holds_alternative<chat::TextDelta>(event) ||
+           std::holds_alternative<chat::ReasoningDelta>(event) ||
+           std::holds_alternative<chat::FinishedCall>(event);
+}
+
+bool reasoning(const chat::Event &event) noexcept {
+    return !std::holds_alternative<chat::TextDelta>(event) &&
+           !std::holds_alternative<chat::FinishedCall>(event);
+}
+
+} // namespace
+
+struct kiro_reply {
+    kiro_reply(const kiro_reply_options &opts, const chat::ReplyHead &head,
+               const chat::ReplyContext &context_)
+        : context(context_), max_collect(opts.max_collect > 0 ? opts.max_collect : kDefaultCollect),
+          reader(context_, max_collect), writer(make_writer(opts, head, context_)), stream(opts.stream != 0) {
+    }
+
+    chat::ReplyContext context;
+    std::size_t max_collect;
+    kiro::eventstream::Decoder decoder;
+    kiro::kiro::ReplyReader reader;
+    Writer writer;
+    bool stream;
+
+    std::string ready;  // the piece that was given out
+    std::string output; // what is written meanwhile
+
+    kiro_failure failure{};
+    std::optional<chat::Stop> stop;
+    bool seen = false;      // a client would have something to see
+    bool committed = false; // the client's headers are sent
+    bool ended = false;     // nothing more will be written
+    bool failed = false;
+
+    void feed(string_view data) {
+        if (ended) {
+            return;
+        }
+        decoder.feed(data);
+        for (kiro::eventstream::Frame frame; !ended && decoder.next(frame);) {
+            write(reader.take(frame));
+            if (const kiro_failure *refusal = reader.failure()) {
+                refuse(*refusal);
+            } else if (held() > max_collect) {
+                fail(made(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER,
+                          "The answer is larger than the gateway's limit."));
+            }
+        }
+        if (!ended && decoder.fault() != kiro::eventstream::Fault::none) {
+            fail(made(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_BACKOFF, "Kiro sent a corrupt message."));
+        }
+    }
+
+    void eof() {
+        if (ended) {
+            return;
+        }
+        write(reader.finish());
+        if (reader.complete()) {
+            const chat::Stop reason = reader.stop();
+            const bool natural = reason == chat::Stop::end_turn || reason == chat::Stop::tool_use;
+            if (!seen && natural && !committed) {
+                fail(made(KIRO_FAIL_UPSTREAM_EMPTY, KIRO_RETRY_BACKOFF, "Kiro sent an empty answer."));
+            } else {
+                finish(reason);
+            }
+            return;
+        }
+        const bool nothing = !seen && !reader.truncated() && decoder.pending() == 0;
+        const kiro_failure cut =
+            nothing ? made(KIRO_FAIL_UPSTREAM_EMPTY, KIRO_RETRY_BACKOFF, "Kiro sent an empty answer.")
+                    : made(KIRO_FAIL_UPSTREAM_CUT, KIRO_RETRY_BACKOFF,
+                           "Kiro's answer ended before it was complete.");
+        if (!committed) {
+            fail(cut);
+            return;
+        }
+        finish(chat::Stop::max_tokens); // a legal end; the failure is for the log
+        failure = cut;
+    }
+
+    void abort(const kiro_failure &why) {
+        if (ended) {
+            return;
+        }
+        if (!reader.complete()) {
+            fail(why);
+            return;
+        }
+        eof(); // the answer is whole, only the connection's end is not
+        if (!failed) {
+            failure = why;
+        }
+    }
+
+    // An exception of the upstream, or nonsense instead of an event.
+    void refuse(const kiro_failure &why) {
+        if (why.kind == KIRO_FAIL_CONTEXT_OVERFLOW && seen) {
+            write(reader.finish());
+            finish(chat::Stop::max_tokens);
+            failure = why;
+            return;
+        }
+        fail(why);
+    }
+
+    void fail(const kiro_failure &why) {
+        failure = why;
+        failed = ended = true;
+        if (!committed) {
+            output.clear();
+            return;
+        }
+        std::visit(
+            [&](auto &dialect) {
+                if constexpr (requires { dialect.fail(why, output); }) {
+                    dialect.fail(why, output);
+                }
+            },
+            writer);
+    }
+
+    void finish(chat::Stop reason) {
+        stop = reason;
+        ended = true;
+        std::visit([&](auto &dialect) { dialect.finish(reason, reader.usage(), output); }, writer);
+    }
+
+    void write(std::span<const chat::Event> events) {
+        for (const chat::Event &event : events) {
+            if (!context.reasoning && reasoning(event)) {
+                continue;
+            }
+            seen |= visible(event);
+            std::visit([&](auto &dialect) { dialect.write(event, output); }, writer);
+        }
+    }
+
+    // Bytes that cannot go out yet.
+    std::size_t held() const noexcept {
+        if (stream) {
+            return committed || seen ? 0 : output.size();
+        }
+        return std::visit(
+            [](const auto &dialect) -> std::size_t {
+                if constexpr (requires { dialect.size(); }) {
+                    return dialect.size();
+                } else {
+                    return 0;
+                }
+            },
+            writer);
+    }
+
+    kiro_gate gate() const noexcept {
+        if (failed && !committed) {
+            return KIRO_GATE_FAILED;
+        }
+        if (ended) {
+            return KIRO_GATE_COMPLETE;
+        }
+        return stream && seen ? KIRO_GATE_COMMIT : KIRO_GATE_WAIT;
+    }
+
+    bool next(string_view &piece) {
+        if (ready.capacity() > kKeptOutput) {
+            ready = std::string();
+        }
+        ready.clear();
+        const kiro_gate now = gate();
+        if (output.empty() || (!committed && now != KIRO_GATE_COMMIT && now != KIRO_GATE_COMPLETE)) {
+            return false;
+        }
+        committed = true; // what was given out cannot be taken back
+        ready.swap(output);
+        piece = ready;
+        return true;
+    }
+
+    void ping() {
+        if (committed && !ended) {
+            std::visit(
+                [&](auto &dialect) {
+                    if constexpr (requires { dialect.ping(output); }) {
+                        dialect.ping(output);
+                    }
+                },
+                writer);
+        }
+    }
+
+private:
+    static kiro_failure made(kiro_failure_kind kind, kiro_retry retry, const char *message) noexcept {
+        kiro_failure result;
+        kiro_failure_set(&result, kind, "%s", message);
+        result.retry = retry;
+        return result;
+    }
+};
+
+namespace {
+
+// Runs one call of the ABI; allocation is all that can go wrong inside.
+template <class Body> kiro_status guarded(Body &&body) noexcept {
+    try {
+        body();
+        return KIRO_OK;
+    } catch (...) {
+        return KIRO_NOMEM;
+    }
+}
+
+} // namespace
+
+extern "C" {
+
+kiro_reply *kiro_reply_create(const kiro_reply_options *opts) {
+    if (opts->api != KIRO_API_OPENAI_CHAT && opts->api != KIRO_API_ANTHROPIC) {
+        return nullptr;
+    }
+    try {
+        const std::string model = shown_model(view(opts->model));
+        const chat::ReplyHead head{.id = view(opts->id), .model = model, .created = opts->created};
+        const chat::ReplyContext context =
+            opts->request != nullptr ? chat::reply_context(*opts->request) : chat::ReplyContext{};
+        return new kiro_reply(*opts, head, context);
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+void kiro_reply_free(kiro_reply *rep) {
+    delete rep;
+}
+
+kiro_status kiro_reply_feed(kiro_reply *rep, const char *data, size_t n) {
+    return guarded([&] { rep->feed({data, n}); });
+}
+
+kiro_status kiro_reply_eof(kiro_reply *rep) {
+    return guarded([&] { rep->eof(); });
+}
+
+kiro_status kiro_reply_abort(kiro_reply *rep, const kiro_failure *f) {
+    return guarded([&] { rep->abort(*f); });
+}
+
+kiro_gate kiro_reply_gate(const kiro_reply *rep) {
+    return rep->gate();
+}
+
+void kiro_reply_commit(kiro_reply *rep) {
+    if (rep->gate() != KIRO_GATE_FAILED) {
+        rep->committed = true;
+    }
+}
+
+const kiro_failure *kiro_reply_failure(const kiro_reply *rep) {
+    return &rep->failure;
+}
+
+kiro_status kiro_reply_next(kiro_reply *rep, kiro_str *piece) {
+    string_view text;
+    if (!rep->next(text)) {
+        *piece = {nullptr, 0};
+        return KIRO_AGAIN;
+    }
+    *piece = {text.data(), text.size()};
+    return KIRO_OK;
+}
+
+kiro_status kiro_reply_ping(kiro_reply *rep) {
+    return guarded([&] { rep->ping(); });
+}
+
+int kiro_reply_done(const kiro_reply *rep) {
+    return rep->ended;
+}
+
+void kiro_reply_get_info(const kiro_reply *rep, kiro_reply_info *info) {
+    const chat::Usage usage = rep->reader.usage();
+    string_view word;
+    if (rep->stop) {
+        word = std::visit([&](const auto &dialect) { return dialect.stop_word(*rep->stop); }, rep->writer);
+    }
+    *info = {.input_tokens = usage.input,
+             .output_tokens = usage.output,
+             .credits = rep->reader.credits(),
+             .context_percent = rep->reader.context_percent(),
+             .stop_reason = {word.data(), word.size()},
+             .finished = rep->ended && (!rep->failed || rep->committed),
+             .failed = rep->failed};
+}
+
+} // extern "C"

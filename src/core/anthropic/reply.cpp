@@ -1,0 +1,249 @@
+#include "core/anthropic/reply.h"
+
+#include "core/anthropic/error.h"
+#include "core/json/writer.h"
+
+#include <algorithm>
+#include <array>
+#include <variant>
+
+namespace kiro::anthropic {
+namespace {
+
+using std::string_view;
+
+// {"id":...,"content":[
+std::string message_head(const chat::ReplyHead &head) {
+    std::string text(R"({"id":"msg_)");
+    text.append(head.id).append(R"(","type":"message","role":"assistant","model":")").append(head.model);
+    text.append(R"(","content":[)");
+    return text;
+}
+
+// The counters without braces. input_tokens is what no cache had to do with.
+void append_counters(std::string &out, const chat::Usage &usage) {
+    const std::uint64_t cached = std::min(usage.cache_read + usage.cache_write, usage.input);
+    out += R"("input_tokens":)";
+    json::append_uint(out, usage.input - cached);
+    out += R"(,"cache_creation_input_tokens":)";
+    json::append_uint(out, usage.cache_write);
+    out += R"(,"cache_read_input_tokens":)";
+    json::append_uint(out, usage.cache_read);
+    out += R"(,"output_tokens":)";
+    json::append_uint(out, usage.output);
+}
+
+} // namespace
+
+string_view stop_word(chat::Stop stop) noexcept {
+    switch (stop) {
+    case chat::Stop::end_turn:
+        break;
+    case chat::Stop::tool_use:
+        return "tool_use";
+    case chat::Stop::max_tokens:
+        return "max_tokens";
+    case chat::Stop::context_window:
+        return "model_context_window_exceeded";
+    case chat::Stop::refusal:
+        return "refusal";
+    case chat::Stop::pause:
+        return "pause_turn";
+    }
+    return "end_turn";
+}
+
+StreamWriter::StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context)
+    : message_start_("event: message_start\ndata: {\"type\":\"message_start\",\"message\":" +
+                     message_head(head)) {
+    // What is known at the start; message_delta has the real numbers. Some clients add both outputs, hence 0.
+    chat::Usage usage;
+    usage.input = context.input_tokens;
+    message_start_ += R"(],"stop_reason":null,"stop_sequence":null,"usage":{)";
+    append_counters(message_start_, usage);
+    message_start_ += "}}}\n\n";
+}
+
+void StreamWriter::begin(std::string &out) {
+    if (!begun_) {
+        begun_ = true;
+        out.append(message_start_);
+    }
+}
+
+void StreamWriter::start_block(string_view block, std::string &out) {
+    out.append("event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":");
+    json::append_uint(out, index_);
+    out.append(R"(,"content_block":)").append(block);
+}
+
+void StreamWriter::stop_block(std::string &out) {
+    out.append("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":");
+    json::append_uint(out, index_++);
+    out.append("}\n\n");
+}
+
+void StreamWriter::close(std::string &out) {
+    if (open_ != Block::none) {
+        stop_block(out);
+        open_ = Block::none;
+    }
+}
+
+void StreamWriter::open(Block block, std::string &out) {
+    if (open_ == block) {
+        return;
+    }
+    begin(out);
+    close(out);
+    open_ = block;
+    const bool text = block == Block::text;
+    start_block(
+        text ? R"({"type":"text","text":""}})" : R"({"type":"thinking","thinking":"","signature":""}})", out);
+    out.append("\n\n");
+
+    delta_.assign("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
+    json::append_uint(delta_, index_);
+    delta_.append(text ? R"(,"delta":{"type":"text_delta","text":")"
+                       : R"(,"delta":{"type":"thinking_delta","thinking":")");
+}
+
+void StreamWriter::add(const chat::TextDelta &event, std::string &out) {
+    open(Block::text, out);
+    out.append(delta_).append(event.text).append("\"}}\n\n");
+}
+
+void StreamWriter::add(const chat::ReasoningDelta &event, std::string &out) {
+    open(Block::thinking, out);
+    out.append(delta_).append(event.text).append("\"}}\n\n");
+}
+
+void StreamWriter::add(const chat::ReasoningSignature &event, std::string &out) {
+    open(Block::thinking, out);
+    out.append("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
+    json::append_uint(out, index_);
+    out.append(R"(,"delta":{"type":"signature_delta","signature":")")
+        .append(event.signature)
+        .append("\"}}\n\n");
+    close(out);
+}
+
+void StreamWriter::add(const chat::OpaqueReasoning &event, std::string &out) {
+    begin(out);
+    close(out);
+    start_block(R"({"type":"redacted_thinking","data":")", out);
+    out.append(event.data).append("\"}}\n\n");
+    stop_block(out);
+}
+
+void StreamWriter::add(const chat::FinishedCall &event, std::string &out) {
+    begin(out);
+    close(out);
+    start_block(R"({"type":"tool_use","id":")", out);
+    out.append(event.id).append(R"(","name":")").append(event.name).append("\",\"input\":{}}}\n\n");
+    out.append("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
+    json::append_uint(out, index_);
+    out.append(R"(,"delta":{"type":"input_json_delta","partial_json":")")
+        .append(event.arguments)
+        .append("\"}}\n\n");
+    stop_block(out);
+}
+
+void StreamWriter::write(const chat::Event &event, std::string &out) {
+    std::visit([&](const auto &kind) { add(kind, out); }, event);
+}
+
+void StreamWriter::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
+    begin(out);
+    close(out);
+    out.append("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"");
+    out.append(stop_word(stop)).append(R"(","stop_sequence":null},"usage":{)");
+    append_counters(out, usage);
+    out.append("}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+}
+
+void StreamWriter::fail(const kiro_failure &failure, std::string &out) {
+    std::array<char, 2048> body;
+    out.append("event: error\ndata: ").append(body.data(), error_body(failure, {}, body)).append("\n\n");
+}
+
+void StreamWriter::ping(std::string &out) {
+    out.append(begun_ ? "event: ping\ndata: {\"type\":\"ping\"}\n\n" : ": keep-alive\n\n");
+}
+
+Collector::Collector(const chat::ReplyHead &head, const chat::ReplyContext &) : prefix_(message_head(head)) {}
+
+void Collector::element() {
+    if (!content_.empty()) {
+        content_.append(",");
+    }
+}
+
+void Collector::open(Block block) {
+    if (open_ == block) {
+        return;
+    }
+    close();
+    element();
+    open_ = block;
+    content_.append(block == Block::text ? R"({"type":"text","text":")"
+                                         : R"({"type":"thinking","thinking":")");
+}
+
+void Collector::close(string_view signature) {
+    if (open_ == Block::thinking) {
+        content_.append(R"(","signature":")").append(signature);
+    }
+    if (open_ != Block::none) {
+        content_.append("\"}");
+        open_ = Block::none;
+    }
+}
+
+void Collector::add(const chat::TextDelta &event) {
+    open(Block::text);
+    content_.append(event.text);
+}
+
+void Collector::add(const chat::ReasoningDelta &event) {
+    open(Block::thinking);
+    content_.append(event.text);
+}
+
+void Collector::add(const chat::ReasoningSignature &event) {
+    open(Block::thinking);
+    close(event.signature);
+}
+
+void Collector::add(const chat::OpaqueReasoning &event) {
+    close();
+    element();
+    content_.append(R"({"type":"redacted_thinking","data":")").append(event.data).append("\"}");
+}
+
+void Collector::add(const chat::FinishedCall &event) {
+    close();
+    element();
+    content_.append(R"({"type":"tool_use","id":")")
+        .append(event.id)
+        .append(R"(","name":")")
+        .append(event.name);
+    content_.append(R"(","input":)").append(event.input).append("}");
+}
+
+void Collector::write(const chat::Event &event, std::string &) {
+    std::visit([&](const auto &kind) { add(kind); }, event);
+}
+
+void Collector::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
+    close();
+    out.reserve(out.size() + prefix_.size() + content_.size() + 512);
+    out.append(prefix_).append(content_).append(R"(],"stop_reason":")").append(stop_word(stop));
+    out.append(R"(","stop_sequence":null,"stop_details":null,"container":null,"usage":{)");
+    append_counters(out, usage);
+    out.append(R"(,"cache_creation":{"ephemeral_5m_input_tokens":)");
+    json::append_uint(out, usage.cache_write);
+    out.append(R"(,"ephemeral_1h_input_tokens":0},"service_tier":"standard"}})");
+}
+
+} // namespace kiro::anthropic

@@ -1,0 +1,76 @@
+// Messages answers: SSE events, or one object.
+#pragma once
+
+#include "core/chat/event.h"
+#include "core/chat/reply_context.h"
+#include "kiro/kiro.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace kiro::anthropic {
+
+// stop_reason.
+std::string_view stop_word(chat::Stop stop) noexcept;
+
+class StreamWriter {
+public:
+    StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context);
+
+    void write(const chat::Event &event, std::string &out);
+    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void fail(const kiro_failure &failure, std::string &out);
+    void ping(std::string &out);
+
+    std::string_view stop_word(chat::Stop stop) const noexcept { return anthropic::stop_word(stop); }
+
+private:
+    enum class Block : std::uint8_t { none, text, thinking };
+
+    void begin(std::string &out);
+    void open(Block block, std::string &out);
+    void close(std::string &out);
+    void start_block(std::string_view block, std::string &out);
+    void stop_block(std::string &out);
+    void add(const chat::TextDelta &event, std::string &out);
+    void add(const chat::ReasoningDelta &event, std::string &out);
+    void add(const chat::ReasoningSignature &event, std::string &out);
+    void add(const chat::OpaqueReasoning &event, std::string &out);
+    void add(const chat::FinishedCall &event, std::string &out);
+
+    std::string message_start_;
+    std::string delta_; // of the open block, up to its contents
+    std::uint64_t index_ = 0;
+    Block open_ = Block::none;
+    bool begun_ = false;
+};
+
+class Collector {
+public:
+    Collector(const chat::ReplyHead &head, const chat::ReplyContext &context);
+
+    void write(const chat::Event &event, std::string &out);
+    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+
+    std::string_view stop_word(chat::Stop stop) const noexcept { return anthropic::stop_word(stop); }
+    std::size_t size() const noexcept { return content_.size(); }
+
+private:
+    enum class Block : std::uint8_t { none, text, thinking };
+
+    void open(Block block);
+    void close(std::string_view signature = {});
+    void element();
+    void add(const chat::TextDelta &event);
+    void add(const chat::ReasoningDelta &event);
+    void add(const chat::ReasoningSignature &event);
+    void add(const chat::OpaqueReasoning &event);
+    void add(const chat::FinishedCall &event);
+
+    std::string prefix_;
+    std::string content_; // the elements of content
+    Block open_ = Block::none;
+};
+
+} // namespace kiro::anthropic

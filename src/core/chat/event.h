@@ -1,0 +1,52 @@
+/*
+ * What comes back, in no dialect. Strings are JSON-escaped slices, ready to stand between quotes, without
+ * lone surrogates; they are valid until the next event is asked for.
+ */
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+namespace kiro::chat {
+
+struct TextDelta {
+    std::string_view text; // not empty
+};
+
+struct ReasoningDelta {
+    std::string_view text; // not empty
+};
+
+// Ends the reasoning before it; may come without any. Always whole.
+struct ReasoningSignature {
+    std::string_view signature;
+};
+
+// Reasoning that only the model can read.
+struct OpaqueReasoning {
+    std::string_view data;
+};
+
+// A call is passed on only when it is whole and its input is an object.
+struct FinishedCall {
+    std::string_view id;
+    std::string_view name;      // as the client knows it
+    std::string_view arguments; // the input as the contents of a JSON string
+    std::string_view input;     // the input as it is: a JSON object
+};
+
+using Event = std::variant<TextDelta, ReasoningDelta, ReasoningSignature, OpaqueReasoning, FinishedCall>;
+
+// Why the turn ended.
+enum class Stop : std::uint8_t { end_turn, tool_use, max_tokens, context_window, refusal, pause };
+
+struct Usage {
+    std::uint64_t input = 0; // the whole prompt, with what came from a cache
+    std::uint64_t output = 0;
+    std::uint64_t reasoning = 0; // of output
+    std::uint64_t cache_read = 0;
+    std::uint64_t cache_write = 0;
+};
+
+} // namespace kiro::chat

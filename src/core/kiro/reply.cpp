@@ -1,0 +1,392 @@
+#include "core/kiro/reply.h"
+
+#include "core/eventstream/header.h"
+#include "core/json/scan.h"
+#include "core/kiro/errors.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace kiro::kiro {
+namespace {
+
+using eventstream::Header;
+using eventstream::HeaderReader;
+using eventstream::HeaderType;
+using std::string_view;
+
+constexpr std::uint64_t kDefaultWindow = 200000;
+constexpr std::size_t kKeptHeaders = 1024;
+constexpr std::size_t kMaxStopReason = 64;
+constexpr std::size_t kMaxSignature = 4 * 1024 * 1024;
+
+// A signature that stands for hidden reasoning comes with this text.
+constexpr string_view kPlaceholder = "...";
+
+struct StopWord {
+    string_view word;
+    chat::Stop stop;
+};
+
+// Reasons that win over finished tool calls. All others mean a natural end.
+constexpr std::array kStopWords{
+    StopWord{"CONTENT_FILTERED", chat::Stop::refusal},
+    StopWord{"GUARDRAIL_INTERVENED", chat::Stop::refusal},
+    StopWord{"MODEL_CONTEXT_WINDOW_EXCEEDED", chat::Stop::context_window},
+    StopWord{"MAX_TOKENS", chat::Stop::max_tokens},
+    StopWord{"PAUSE_TURN", chat::Stop::pause},
+};
+
+// The value of a string header, empty if it is absent.
+string_view find_header(string_view headers, string_view name) noexcept {
+    HeaderReader reader(headers);
+    for (Header header; reader.next(header);) {
+        if (header.name == name && header.type == HeaderType::string) {
+            return header.value;
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+struct ReplyReader::TypeName {
+    string_view name;
+    Type type;
+};
+
+ReplyReader::Type ReplyReader::classify(string_view headers) {
+    // Events that are not here carry nothing for a client.
+    static constexpr std::array kEvents{
+        TypeName{"assistantResponseEvent", Type::text},
+        TypeName{"codeEvent", Type::text},
+        TypeName{"reasoningContentEvent", Type::reasoning},
+        TypeName{"toolUseEvent", Type::tool},
+        TypeName{"metadataEvent", Type::metadata},
+        TypeName{"contextUsageEvent", Type::context_usage},
+        TypeName{"meteringEvent", Type::metering},
+        TypeName{"invalidStateEvent", Type::invalid_state},
+    };
+
+    const string_view message = find_header(headers, ":message-type");
+    if (message == "exception") {
+        return Type::exception;
+    }
+    if (message == "error") {
+        return Type::error;
+    }
+    if (message != "event") {
+        return Type::unknown;
+    }
+    const string_view event = find_header(headers, ":event-type");
+    const auto row = std::find_if(kEvents.begin(), kEvents.end(),
+                                  [event](const TypeName &name) { return name.name == event; });
+    return row == kEvents.end() ? Type::ignored : row->type;
+}
+
+void ReplyReader::emit(const chat::Event &event) noexcept {
+    events_[count_++] = event;
+}
+
+void ReplyReader::fail(kiro_failure_kind kind, kiro_retry retry, const char *message) noexcept {
+    failed_ = true;
+    kiro_failure_set(&failure_, kind, "%s", message);
+    failure_.retry = retry;
+}
+
+bool ReplyReader::good(bool valid) noexcept {
+    if (!valid) {
+        fail(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_BACKOFF, "Kiro sent an event that is not valid JSON.");
+    }
+    return valid;
+}
+
+// A signature is complete when something else follows it.
+void ReplyReader::flush_signature() {
+    if (!signature_.empty()) {
+        std::string &given = given_[given_count_++];
+        given.swap(signature_);
+        signature_.clear();
+        emit(chat::ReasoningSignature{given});
+    }
+}
+
+void ReplyReader::take_text(string_view payload) {
+    json::ObjectScanner scanner(payload);
+    json::Member content;
+    for (json::Member member; scanner.next(member);) {
+        if (member.key == "content" && member.kind == json::Kind::string) {
+            content = member;
+        }
+    }
+    if (!good(scanner.valid())) {
+        return;
+    }
+    const string_view text = text_.join(content.value, content.surrogates);
+    if (!text.empty()) {
+        flush_signature();
+        output_.add(text);
+        emit(chat::TextDelta{text});
+    }
+}
+
+void ReplyReader::take_reasoning(string_view payload) {
+    json::ObjectScanner scanner(payload);
+    json::Member text;
+    string_view signature;
+    string_view redacted;
+    bool odd = false; // surrogates have no place in these
+    for (json::Member member; scanner.next(member);) {
+        if (member.kind != json::Kind::string) {
+            continue;
+        }
+        if (member.key == "text") {
+            text = member;
+        } else if (member.key == "signature") {
+            signature = member.value;
+            odd |= member.surrogates;
+        } else if (member.key == "redactedContent") {
+            redacted = member.value;
+            odd |= member.surrogates;
+        }
+    }
+    if (!good(scanner.valid() && !odd && signature_.size() + signature.size() <= kMaxSignature)) {
+        return;
+    }
+    if (text.value == kPlaceholder && !signature.empty()) {
+        redacted = signature;
+        text.value = signature = {};
+    }
+    const string_view thought = reasoning_.join(text.value, text.surrogates);
+    if (!thought.empty()) {
+        flush_signature();
+        thought_.add(thought);
+        emit(chat::ReasoningDelta{thought});
+    }
+    signature_.append(signature);
+    if (!redacted.empty()) {
+        flush_signature();
+        emit(chat::OpaqueReasoning{redacted});
+    }
+}
+
+void ReplyReader::take_tool(string_view payload) {
+    json::ObjectScanner scanner(payload);
+    string_view id;
+    string_view name;
+    json::Member input;
+    bool stop = false;
+    bool odd = false; // surrogates have no place in names
+    for (json::Member member; scanner.next(member);) {
+        if (member.key == "input") {
+            input = member;
+        } else if (member.key == "stop") {
+            stop = member.kind == json::Kind::true_value;
+        } else if (member.kind != json::Kind::string) {
+            continue;
+        } else if (member.key == "toolUseId") {
+            id = member.value;
+            odd |= member.surrogates;
+        } else if (member.key == "name") {
+            name = member.value;
+            odd |= member.surrogates;
+        }
+    }
+    if (!good(scanner.valid() && !odd)) {
+        return;
+    }
+    if (input.kind == json::Kind::string || input.kind == json::Kind::null) {
+        tools_.add(id, name, input.kind == json::Kind::string ? input.value : string_view{});
+    } else {
+        tools_.add_value(id, name, input.value);
+    }
+    chat::FinishedCall call;
+    if (!stop || !tools_.finish(id, call)) {
+        return;
+    }
+    for (const chat::ToolAlias &row : context_.aliases) {
+        if (row.alias == call.name) {
+            call.name = row.name;
+            break;
+        }
+    }
+    output_.add(call.name);
+    output_.add(call.input);
+    flush_signature();
+    emit(call);
+}
+
+void ReplyReader::take_metadata(string_view payload) {
+    json::ObjectScanner scanner(payload);
+    string_view stop_reason;
+    string_view tokens;
+    for (json::Member member; scanner.next(member);) {
+        if (member.key == "stopReason" && member.kind == json::Kind::string) {
+            stop_reason = member.value;
+        } else if (member.key == "tokenUsage" && member.kind == json::Kind::object) {
+            tokens = member.value;
+        }
+    }
+    if (!good(scanner.valid())) {
+        return;
+    }
+    metadata_ = true;
+    stop_reason_.assign(stop_reason.substr(0, kMaxStopReason));
+
+    TokenUsage usage;
+    bool any = false;
+    json::ObjectScanner numbers(tokens);
+    for (json::Member member; numbers.next(member);) {
+        if (member.kind != json::Kind::number) {
+            continue;
+        }
+        const std::uint64_t count = json::to_uint(member.value).value_or(0);
+        if (member.key == "uncachedInputTokens") {
+            usage.uncached = count;
+            any = true;
+        } else if (member.key == "outputTokens") {
+            usage.output = count;
+        } else if (member.key == "cacheReadInputTokens") {
+            usage.cache_read = count;
+        } else if (member.key == "cacheWriteInputTokens") {
+            usage.cache_write = count;
+        } else if (member.key == "contextUsagePercentage" && percent_ < 0) {
+            percent_ = json::to_double(member.value).value_or(-1);
+        }
+    }
+    if (any) {
+        token_usage_ = usage;
+    }
+}
+
+void ReplyReader::take_number(string_view payload, string_view key, std::optional<double> &value) {
+    json::ObjectScanner scanner(payload);
+    for (json::Member member; scanner.next(member);) {
+        if (member.key == key && member.kind == json::Kind::number) {
+            value = json::to_double(member.value);
+        }
+    }
+    if (!good(scanner.valid())) {
+        value.reset();
+    }
+}
+
+void ReplyReader::take_exception(const eventstream::Frame &frame) {
+    Refusal refusal;
+    refusal.type = find_header(frame.headers, ":exception-type");
+    if (refusal.type.empty()) {
+        refusal.type = find_header(frame.headers, ":error-code");
+    }
+    refusal.message = find_header(frame.headers, ":error-message");
+    refusal.body = frame.payload;
+    kiro::classify(refusal, failure_);
+    failed_ = true;
+}
+
+std::span<const chat::Event> ReplyReader::take(const eventstream::Frame &frame) {
+    count_ = given_count_ = 0;
+    if (failed_) {
+        return {};
+    }
+    if (frame.headers != headers_ || headers_.empty()) {
+        type_ = classify(frame.headers);
+        if (frame.headers.size() <= kKeptHeaders) {
+            headers_.assign(frame.headers);
+        } else {
+            headers_.clear();
+        }
+    }
+
+    const string_view payload = frame.payload.empty() ? "{}" : frame.payload;
+    std::optional<double> number;
+    switch (type_) {
+    case Type::text:
+        take_text(payload);
+        break;
+    case Type::reasoning:
+        take_reasoning(payload);
+        break;
+    case Type::tool:
+        take_tool(payload);
+        break;
+    case Type::metadata:
+        take_metadata(payload);
+        break;
+    case Type::context_usage:
+        take_number(payload, "contextUsagePercentage", number);
+        percent_ = number.value_or(percent_);
+        break;
+    case Type::metering:
+        take_number(payload, "usage", number);
+        credits_ += number.value_or(0);
+        metered_ = !failed_;
+        break;
+    case Type::invalid_state:
+        fail(KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_BACKOFF,
+             "Kiro reported an invalid state of the conversation.");
+        break;
+    case Type::ignored:
+        break;
+    case Type::exception:
+    case Type::error:
+        take_exception(frame);
+        break;
+    case Type::unknown:
+        fail(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_BACKOFF, "Kiro sent a message of an unknown type.");
+        break;
+    }
+    return {events_.data(), count_};
+}
+
+std::span<const chat::Event> ReplyReader::finish() {
+    count_ = given_count_ = 0;
+    if (const string_view rest = reasoning_.finish(); !rest.empty()) {
+        emit(chat::ReasoningDelta{rest});
+    }
+    flush_signature();
+    if (const string_view rest = text_.finish(); !rest.empty()) {
+        emit(chat::TextDelta{rest});
+    }
+    return {events_.data(), count_};
+}
+
+chat::Stop ReplyReader::stop() const noexcept {
+    if (truncated() || !complete()) {
+        return chat::Stop::max_tokens;
+    }
+    for (const StopWord &row : kStopWords) {
+        if (row.word == stop_reason_) {
+            return row.stop;
+        }
+    }
+    if (stop_reason_.empty() && percent_ >= 100) {
+        return chat::Stop::context_window;
+    }
+    return tools_.finished() > 0 ? chat::Stop::tool_use : chat::Stop::end_turn;
+}
+
+chat::Usage ReplyReader::usage() const noexcept {
+    chat::Usage usage;
+    usage.reasoning = thought_.tokens();
+    if (token_usage_) {
+        usage.input = token_usage_->uncached + token_usage_->cache_read + token_usage_->cache_write;
+        usage.output = token_usage_->output;
+        usage.cache_read = token_usage_->cache_read;
+        usage.cache_write = token_usage_->cache_write;
+        usage.reasoning = std::min(usage.reasoning, usage.output);
+        return usage;
+    }
+    usage.output = output_.tokens() + usage.reasoning;
+    usage.input = context_.input_tokens;
+    if (percent_ > 0 && percent_ <= 100) {
+        const std::uint64_t window = context_.context_window > 0 ? context_.context_window : kDefaultWindow;
+        // The percentage is measured behind the answer.
+        const auto total = static_cast<std::uint64_t>(percent_ / 100 * static_cast<double>(window));
+        if (total > usage.output) {
+            usage.input = total - usage.output;
+        }
+    }
+    return usage;
+}
+
+} // namespace kiro::kiro

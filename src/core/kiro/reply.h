@@ -1,0 +1,114 @@
+// The upstream's answer: frames in, neutral events out.
+#pragma once
+
+#include "core/chat/event.h"
+#include "core/chat/reply_context.h"
+#include "core/eventstream/decoder.h"
+#include "core/json/surrogates.h"
+#include "core/kiro/tool_calls.h"
+#include "core/tokens/meter.h"
+#include "kiro/kiro.h"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace kiro::kiro {
+
+class ReplyReader {
+public:
+    // max_tool_bytes: what unfinished tool calls may hold.
+    ReplyReader(const chat::ReplyContext &context, std::size_t max_tool_bytes) noexcept
+        : context_(context), tools_(max_tool_bytes) {}
+
+    // What the frame means for a client, often nothing. Valid until the next call. After an exception or a
+    // bad payload failure() is set and nothing more is taken.
+    std::span<const chat::Event> take(const eventstream::Frame &frame);
+
+    // What was kept back, once, at the end of the answer however it came.
+    std::span<const chat::Event> finish();
+
+    // An exception of the upstream, or a payload that is none; nullptr: all is well.
+    const kiro_failure *failure() const noexcept { return failed_ ? &failure_ : nullptr; }
+
+    // The upstream said that the answer is whole.
+    bool complete() const noexcept { return metadata_ || metered_; }
+
+    // A tool call came in part only.
+    bool truncated() const noexcept { return tools_.any_open() || tools_.any_broken(); }
+
+    // For a turn that ends now.
+    chat::Stop stop() const noexcept;
+    chat::Usage usage() const noexcept;
+
+    double credits() const noexcept { return credits_; }
+    double context_percent() const noexcept { return percent_; } // < 0: not reported
+
+private:
+    enum class Type : std::uint8_t {
+        text,
+        reasoning,
+        tool,
+        metadata,
+        context_usage,
+        metering,
+        invalid_state,
+        ignored,
+        exception,
+        error,
+        unknown, // no message type: not of this protocol
+    };
+    struct TypeName;
+    struct TokenUsage {
+        std::uint64_t uncached = 0;
+        std::uint64_t output = 0;
+        std::uint64_t cache_read = 0;
+        std::uint64_t cache_write = 0;
+    };
+
+    Type classify(std::string_view headers);
+    void emit(const chat::Event &event) noexcept;
+    void flush_signature();
+    void fail(kiro_failure_kind kind, kiro_retry retry, const char *message) noexcept;
+
+    void take_text(std::string_view payload);
+    void take_reasoning(std::string_view payload);
+    void take_tool(std::string_view payload);
+    void take_metadata(std::string_view payload);
+    void take_number(std::string_view payload, std::string_view key, std::optional<double> &value);
+    void take_exception(const eventstream::Frame &frame);
+    bool good(bool valid) noexcept;
+
+    chat::ReplyContext context_;
+    ToolCalls tools_;
+
+    std::string headers_; // of the frame classified last: most repeat
+    Type type_ = Type::unknown;
+
+    std::array<chat::Event, 4> events_;
+    std::size_t count_ = 0;
+
+    json::SurrogateJoiner text_;
+    json::SurrogateJoiner reasoning_;
+    std::string signature_;            // parts so far
+    std::array<std::string, 2> given_; // signatures that this call's events point to
+    std::size_t given_count_ = 0;
+
+    tokens::Meter output_;
+    tokens::Meter thought_;
+
+    std::string stop_reason_;
+    std::optional<TokenUsage> token_usage_;
+    double percent_ = -1;
+    double credits_ = 0;
+    bool metadata_ = false;
+    bool metered_ = false;
+
+    bool failed_ = false;
+    kiro_failure failure_{};
+};
+
+} // namespace kiro::kiro

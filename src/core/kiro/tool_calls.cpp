@@ -1,0 +1,105 @@
+#include "core/kiro/tool_calls.h"
+
+#include "core/json/raw.h"
+#include "core/json/validate.h"
+#include "core/json/writer.h"
+
+#include <algorithm>
+
+namespace kiro::kiro {
+namespace {
+
+// Far above what a model does; keeps a hostile stream from holding memory and time.
+constexpr std::size_t kMaxOpen = 256;
+constexpr std::size_t kMaxCalls = 4096;
+constexpr std::size_t kMaxName = 1024;
+
+constexpr std::string_view kSpace = " \n\r\t";
+
+// Cuts white space around the text.
+void trim(std::string &text) {
+    text.erase(text.find_last_not_of(kSpace) + 1);
+    text.erase(0, text.find_first_not_of(kSpace));
+}
+
+} // namespace
+
+ToolCalls::Open *ToolCalls::find(std::string_view id, std::string_view name) {
+    if (id.size() > kMaxName || name.size() > kMaxName) {
+        overflow_ = true;
+        return nullptr;
+    }
+    const auto known =
+        std::find_if(open_.begin(), open_.end(), [id](const Open &call) { return call.id == id; });
+    if (known != open_.end()) {
+        if (known->name.empty()) {
+            known->name = name;
+        }
+        return &*known;
+    }
+    std::string key(id);
+    if (finished_.contains(key)) {
+        return nullptr;
+    }
+    if (open_.size() >= kMaxOpen || finished_.size() >= kMaxCalls) {
+        overflow_ = true;
+        return nullptr;
+    }
+    return &open_.emplace_back(Open{std::move(key), std::string(name), {}, false});
+}
+
+void ToolCalls::add(std::string_view id, std::string_view name, std::string_view fragment) {
+    Open *call = find(id, name);
+    if (call == nullptr || call->broken) {
+        return;
+    }
+    if (fragment.size() > max_bytes_ - bytes_) {
+        bytes_ -= call->input.size();
+        call->input = {};
+        call->broken = true;
+        return;
+    }
+    call->input.append(fragment);
+    bytes_ += fragment.size();
+}
+
+void ToolCalls::add_value(std::string_view id, std::string_view name, std::string_view value) {
+    add(id, name, json::escaped(value));
+}
+
+bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call) {
+    const auto known =
+        std::find_if(open_.begin(), open_.end(), [id](const Open &open) { return open.id == id; });
+    if (known == open_.end()) {
+        return false;
+    }
+    bytes_ -= known->input.size();
+    last_ = std::move(*known);
+    open_.erase(known);
+    finished_.insert(last_.id);
+
+    text_.clear();
+    bool good =
+        !last_.broken && !last_.name.empty() && !last_.id.empty() && json::unescape(last_.input, text_);
+    if (good) {
+        trim(text_);
+        if (text_.empty()) {
+            text_ = "{}";
+        }
+        const json::Validation validation = json::validate(text_);
+        good = text_.front() == '{' && validation;
+        if (good && validation.lone_surrogates) {
+            json::replace_lone_surrogates(text_.data(), text_.size());
+        }
+    }
+    if (!good) {
+        ++broken_;
+        return false;
+    }
+    last_.input.clear();
+    json::append_escaped(last_.input, text_);
+    call = {.id = last_.id, .name = last_.name, .arguments = last_.input, .input = text_};
+    return true;
+}
+
+} // namespace kiro::kiro

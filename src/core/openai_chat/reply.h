@@ -1,0 +1,70 @@
+// Chat Completions answers: chunks over SSE, or one object.
+#pragma once
+
+#include "core/chat/event.h"
+#include "core/chat/reply_context.h"
+#include "kiro/kiro.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace kiro::openai_chat {
+
+// finish_reason.
+std::string_view stop_word(chat::Stop stop, bool legacy_functions) noexcept;
+
+class StreamWriter {
+public:
+    StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context);
+
+    void write(const chat::Event &event, std::string &out);
+    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void fail(const kiro_failure &failure, std::string &out);
+    void ping(std::string &out);
+
+    std::string_view stop_word(chat::Stop stop) const noexcept;
+
+private:
+    void begin(bool call, std::string &out);
+    void add(const chat::TextDelta &event, std::string &out);
+    void add(const chat::ReasoningDelta &event, std::string &out);
+    void add(const chat::ReasoningSignature &, std::string &) {}
+    void add(const chat::OpaqueReasoning &, std::string &) {}
+    void add(const chat::FinishedCall &event, std::string &out);
+
+    std::string prefix_;    // up to "choices":
+    std::string delta_;     // up to the delta
+    std::string text_;      // up to the contents of "content"
+    std::string reasoning_; // up to the contents of "reasoning_content"
+    std::uint64_t calls_ = 0;
+    bool include_usage_;
+    bool legacy_functions_;
+    bool begun_ = false;
+};
+
+class Collector {
+public:
+    Collector(const chat::ReplyHead &head, const chat::ReplyContext &context);
+
+    void write(const chat::Event &event, std::string &out);
+    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+
+    std::string_view stop_word(chat::Stop stop) const noexcept;
+    std::size_t size() const noexcept { return text_.size() + reasoning_.size() + calls_.size(); }
+
+private:
+    void add(const chat::TextDelta &event) { text_.append(event.text); }
+    void add(const chat::ReasoningDelta &event) { reasoning_.append(event.text); }
+    void add(const chat::ReasoningSignature &) {}
+    void add(const chat::OpaqueReasoning &) {}
+    void add(const chat::FinishedCall &event);
+
+    std::string prefix_; // up to the message's role
+    std::string text_;
+    std::string reasoning_;
+    std::string calls_; // the elements of tool_calls, or the legacy call
+    bool legacy_functions_;
+};
+
+} // namespace kiro::openai_chat

@@ -1,0 +1,459 @@
+
+/*
+ * Structures shared by the files of the module.
+ */
+
+
+#ifndef _NGX_HTTP_KIRO_H_INCLUDED_
+#define _NGX_HTTP_KIRO_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <kiro/credential.h>
+#include <kiro/http.h>
+#include <kiro/kiro.h>
+#include <kiro/reply.h>
+#include <kiro/request.h>
+#include <kiro/store.h>
+
+#include "ngx_http_kiro_compat.h"
+
+
+#define NGX_HTTP_KIRO_VERSION        "0.1.0"
+#define NGX_HTTP_KIRO_USER_AGENT     "ngx_kiro/" NGX_HTTP_KIRO_VERSION
+
+/* limits of what a slot of the zone holds */
+#define NGX_HTTP_KIRO_NAME_MAX       64
+#define NGX_HTTP_KIRO_TOKEN_MAX      8192
+#define NGX_HTTP_KIRO_ARN_MAX        320
+#define NGX_HTTP_KIRO_RECORD_MAX     24576
+
+/* an error body of the upstream beyond this is not looked at */
+#define NGX_HTTP_KIRO_ERROR_BODY     65536
+
+#define NGX_HTTP_KIRO_ID_LEN         24
+
+
+typedef struct ngx_http_kiro_account_s  ngx_http_kiro_account_t;
+typedef struct ngx_http_kiro_refresh_s  ngx_http_kiro_refresh_t;
+typedef struct ngx_http_kiro_fetch_s    ngx_http_kiro_fetch_t;
+typedef struct ngx_http_kiro_ctx_s      ngx_http_kiro_ctx_t;
+
+
+/* shared memory */
+
+typedef enum {
+    NGX_HTTP_KIRO_SLOT_OK = 0,
+    NGX_HTTP_KIRO_SLOT_RETRYING,     /* the last refresh failed for a while */
+    NGX_HTTP_KIRO_SLOT_DEAD          /* a person must log in */
+} ngx_http_kiro_slot_state_e;
+
+
+typedef struct {
+    int64_t                          expires;     /* Unix ms, 0: never */
+    ngx_uint_t                       login;       /* kiro_login */
+    size_t                           token_len;
+    size_t                           arn_len;
+    size_t                           record_len;
+    u_char                           token[NGX_HTTP_KIRO_TOKEN_MAX];
+    u_char                           arn[NGX_HTTP_KIRO_ARN_MAX];
+    u_char                           record[NGX_HTTP_KIRO_RECORD_MAX];
+} ngx_http_kiro_token_data_t;
+
+
+/*
+ * One account in the zone.  Everything is changed under the slab mutex, the
+ * only lock that nginx releases for a worker that died; the version and the
+ * "bad" mark are also read without it.
+ */
+
+typedef struct {
+    ngx_queue_t                      queue;
+    u_char                           name[NGX_HTTP_KIRO_NAME_MAX + 1];
+    u_char                           fingerprint[65];  /* of the source */
+
+    ngx_atomic_t                     version;     /* bumped by a publish */
+    ngx_atomic_t                     bad;         /* refused up to this one */
+
+    ngx_uint_t                       active;
+    ngx_http_kiro_token_data_t       data[2];
+
+    ngx_pid_t                        lease_pid;
+    ngx_msec_t                       lease_deadline;
+    ngx_uint_t                       lease_generation;
+    ngx_uint_t                       leased;      /* unsigned  leased:1; */
+
+    ngx_msec_t                       next_try;
+    ngx_uint_t                       fails;
+    ngx_uint_t                       state;
+    u_char                           dead_token[16];  /* MD5: what was refused */
+    char                             last_error[256];
+
+    ngx_atomic_t                     refreshes;
+    ngx_atomic_t                     refresh_failures;
+} ngx_http_kiro_slot_t;
+
+
+typedef struct {
+    ngx_uint_t                       magic;
+    ngx_uint_t                       layout;
+    size_t                           size;
+    ngx_queue_t                      slots;
+} ngx_http_kiro_shm_t;
+
+
+typedef struct {
+    ngx_shm_zone_t                  *shm_zone;
+    ngx_http_kiro_shm_t             *sh;
+    ngx_slab_pool_t                 *shpool;
+    ngx_array_t                     *accounts;    /* of the main conf */
+} ngx_http_kiro_zone_t;
+
+
+/* configuration */
+
+/* where a control-plane request goes: addresses are known at start */
+
+typedef struct {
+    ngx_str_t                        host;        /* Host, SNI, verification */
+    ngx_str_t                        prefix;      /* path of the URL or "" */
+    ngx_addr_t                      *addrs;
+    ngx_uint_t                       naddrs;
+    unsigned                         ssl:1;
+} ngx_http_kiro_endpoint_t;
+
+
+struct ngx_http_kiro_account_s {
+    ngx_str_t                        name;        /* terminated */
+
+    ngx_uint_t                       source_kind; /* kiro_source_kind */
+    ngx_str_t                        source;      /* terminated path */
+    ngx_path_t                      *state_path;
+
+    ngx_str_t                        region;
+    ngx_str_t                        auth_region;
+    ngx_str_t                        profile_arn;
+    ngx_str_t                        endpoint;
+    ngx_str_t                        auth_endpoint;
+    ngx_str_t                        management_endpoint;
+    ngx_str_t                        ssl_name;
+    ngx_str_t                        ssl_trusted_certificate;
+    ngx_uint_t                       wire;        /* kiro_wire */
+    ngx_msec_t                       refresh_before;
+    ngx_msec_t                       refresh_timeout;
+    ngx_msec_t                       token_timeout;
+    ngx_flag_t                       refresh;
+    ngx_flag_t                       ssl_verify;
+
+    kiro_credential                 *credential;  /* as read by the master */
+
+    ngx_ssl_t                       *ssl;
+    ngx_http_upstream_srv_conf_t    *upstream;
+    ngx_http_complex_value_t         ssl_name_value;
+    ngx_str_t                        service_host; /* runtime.{region}... */
+    ngx_str_t                        host;        /* Host of the runtime */
+    ngx_str_t                        prefix;      /* path of the endpoint */
+    unsigned                         upstream_ssl:1;
+    unsigned                         has_auth:1;
+    ngx_http_kiro_endpoint_t         auth;
+
+    ngx_http_kiro_zone_t            *zone;
+    ngx_http_kiro_slot_t            *slot;
+
+    /* of this worker */
+    ngx_queue_t                      waiters;
+    ngx_http_kiro_refresh_t         *running;
+    ngx_log_t                       *log;
+
+    u_char                          *file;        /* where it was defined */
+    ngx_uint_t                       line;
+};
+
+
+typedef struct {
+    ngx_array_t                      accounts;    /* ngx_http_kiro_account_t * */
+    ngx_http_kiro_zone_t            *zone;
+#if (NGX_THREADS)
+    ngx_thread_pool_t               *thread_pool;
+#endif
+    ngx_uint_t                       enabled;     /* unsigned  enabled:1; */
+} ngx_http_kiro_main_conf_t;
+
+
+/* a client key: only its hash is kept */
+
+typedef struct {
+    ngx_str_t                        name;
+    u_char                           digest[32];
+} ngx_http_kiro_key_t;
+
+
+typedef struct {
+    ngx_str_t                        name;
+    ngx_http_complex_value_t         value;
+} ngx_http_kiro_set_header_t;
+
+
+/*
+ * An account as one location uses it.  The address of the upstream conf must
+ * stay the same for all requests: keepalive connections are told apart by it.
+ */
+
+typedef struct {
+    ngx_http_kiro_account_t         *account;
+    ngx_http_upstream_conf_t         upstream;
+} ngx_http_kiro_peer_t;
+
+
+typedef struct {
+    ngx_http_complex_value_t        *pass;
+    ngx_array_t                     *peers;       /* ngx_http_kiro_peer_t */
+
+    ngx_array_t                     *keys;        /* ngx_http_kiro_key_t */
+    ngx_array_t                     *aliases;     /* kiro_model_alias */
+    ngx_array_t                     *headers;     /* ngx_http_kiro_set_header_t */
+    ngx_str_t                        default_model;
+
+    ngx_uint_t                       retries;
+    ngx_msec_t                       retry_delay;
+    ngx_msec_t                       retry_delay_max;
+    ngx_msec_t                       connect_timeout;
+    ngx_msec_t                       send_timeout;
+    ngx_msec_t                       read_timeout;
+    ngx_msec_t                       first_token_timeout;
+    ngx_msec_t                       ping_interval;
+    size_t                           buffer_size;
+    size_t                           max_response_size;
+
+    ngx_uint_t                       filter;      /* kiro_api + 1, 0: off */
+} ngx_http_kiro_loc_conf_t;
+
+
+/* requests */
+
+/* a copy of the zone's token: valid for the request's life */
+
+typedef struct {
+    ngx_str_t                        token;
+    ngx_str_t                        arn;
+    ngx_atomic_uint_t                version;
+    ngx_uint_t                       login;
+} ngx_http_kiro_token_t;
+
+
+typedef struct {
+    ngx_str_t                        path;
+    ngx_uint_t                       methods;
+    kiro_api                         api;
+    ngx_http_handler_pt              handler;     /* NULL: not built */
+    unsigned                         prefix:1;
+} ngx_http_kiro_route_t;
+
+
+typedef enum {
+    NGX_HTTP_KIRO_TOKEN = 0,         /* needs a token */
+    NGX_HTTP_KIRO_WAIT_TOKEN,
+    NGX_HTTP_KIRO_BACKOFF,
+    NGX_HTTP_KIRO_ATTEMPT,           /* a subrequest runs, nothing was sent */
+    NGX_HTTP_KIRO_STREAM,            /* a subrequest runs, headers were sent */
+    NGX_HTTP_KIRO_DONE
+} ngx_http_kiro_state_e;
+
+
+/* how an attempt ended */
+
+typedef enum {
+    NGX_HTTP_KIRO_PENDING = 0,
+    NGX_HTTP_KIRO_COMPLETE,          /* the reply holds a whole answer */
+    NGX_HTTP_KIRO_FAILED             /* ctx->failure says why */
+} ngx_http_kiro_outcome_e;
+
+
+/* what belongs to one attempt */
+
+typedef struct {
+    ngx_http_request_t              *request;     /* the subrequest */
+    ngx_http_status_t                status;
+    ngx_http_chunked_t               chunked_ctx;
+    off_t                            length;      /* left of the body, -1: none */
+    ngx_str_t                        error_type;
+    ngx_str_t                        retry_after;
+    ngx_buf_t                       *error_body;
+    ngx_msec_t                       start;
+
+    unsigned                         headers:1;   /* parsed */
+    unsigned                         chunked:1;
+    unsigned                         close:1;     /* connection is not kept */
+    unsigned                         eof:1;       /* the body is whole */
+    unsigned                         gate_timedout:1;
+} ngx_http_kiro_attempt_t;
+
+
+struct ngx_http_kiro_ctx_s {
+    ngx_http_request_t              *request;     /* the main request */
+    ngx_http_kiro_loc_conf_t        *conf;
+    ngx_http_kiro_peer_t            *peer;
+    kiro_api                         api;
+
+    kiro_request                    *kreq;
+    kiro_reply                      *reply;
+    kiro_failure                     failure;
+
+    ngx_uint_t                       state;
+    ngx_uint_t                       outcome;
+    ngx_http_kiro_attempt_t          attempt;
+    ngx_http_kiro_token_t            token;
+    ngx_str_t                        body;        /* Kiro JSON */
+
+    /* drives the main request: posted, or a timer */
+    ngx_event_t                      step;
+    ngx_event_t                      gate;        /* first token */
+    ngx_event_t                      ping;
+    ngx_msec_t                       token_deadline;
+    ngx_queue_t                      waiter;
+
+    /* body filter */
+    ngx_chain_t                     *in;
+    ngx_chain_t                     *out;
+    ngx_buf_t                       *out_buf;
+    ngx_msec_t                       last_out;
+
+    /* for variables */
+    ngx_str_t                        client;
+    ngx_str_t                        account;
+    ngx_str_t                        model;
+    ngx_str_t                        conversation;
+    ngx_msec_t                       first_token;
+    ngx_uint_t                       attempts;
+    ngx_uint_t                       retries;
+    kiro_failure_kind                retry_reason;
+    u_char                           id[NGX_HTTP_KIRO_ID_LEN];
+
+    unsigned                         has_id:1;
+    unsigned                         stream:1;
+    unsigned                         refreshed:1;
+    unsigned                         waiting:1;   /* in the account's queue */
+    unsigned                         first_seen:1;
+    unsigned                         filter:1;    /* kiro_filter */
+    unsigned                         own:1;       /* an answer of our own */
+    unsigned                         replace:1;   /* a special response */
+    unsigned                         in_eof:1;
+    unsigned                         in_last:1;   /* last_buf of kiro_filter */
+    unsigned                         busy:1;
+};
+
+
+extern ngx_module_t  ngx_http_kiro_module;
+
+
+/* ngx_http_kiro_handler.c */
+ngx_int_t ngx_http_kiro_handler(ngx_http_request_t *r);
+kiro_api ngx_http_kiro_dialect(ngx_http_request_t *r);
+ngx_http_kiro_ctx_t *ngx_http_kiro_create_ctx(ngx_http_request_t *r);
+
+/* ngx_http_kiro_access.c */
+ngx_int_t ngx_http_kiro_access_handler(ngx_http_request_t *r);
+char *ngx_http_kiro_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kiro_client_keys(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* ngx_http_kiro_account.c */
+char *ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_kiro_account_init(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account);
+ngx_http_kiro_account_t *ngx_http_kiro_account_find(
+    ngx_http_kiro_main_conf_t *kmcf, ngx_str_t *name);
+
+/* ngx_http_kiro_exchange.c */
+void ngx_http_kiro_exchange_start(ngx_http_request_t *r);
+void ngx_http_kiro_exchange_wake(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_first_token(ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_commit(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+
+/* ngx_http_kiro_upstream.c */
+ngx_int_t ngx_http_kiro_attempt_start(ngx_http_request_t *sr,
+    ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_attempt_classify(ngx_http_kiro_ctx_t *ctx, ngx_int_t rc);
+void ngx_http_kiro_upstream_conf(ngx_http_kiro_loc_conf_t *klcf,
+    ngx_http_kiro_peer_t *peer);
+
+/* ngx_http_kiro_filter.c */
+ngx_int_t ngx_http_kiro_filter_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_kiro_filter_drain(ngx_http_request_t *r);
+
+/* ngx_http_kiro_error.c */
+ngx_int_t ngx_http_kiro_send_failure(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, kiro_failure *f);
+ngx_int_t ngx_http_kiro_failure_json(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, kiro_failure *f, ngx_str_t *body);
+ngx_int_t ngx_http_kiro_send_json(ngx_http_request_t *r, ngx_uint_t status,
+    u_char *data, size_t len);
+ngx_int_t ngx_http_kiro_error_headers(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, kiro_failure *f);
+ngx_int_t ngx_http_kiro_id_header(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_add_header(ngx_http_request_t *r, char *name,
+    ngx_str_t *value);
+
+/* ngx_http_kiro_zone.c */
+char *ngx_http_kiro_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_kiro_zone_add(ngx_conf_t *cf,
+    ngx_http_kiro_main_conf_t *kmcf, ngx_str_t *name, size_t size);
+
+/* ngx_http_kiro_token.c */
+ngx_int_t ngx_http_kiro_token_get(ngx_http_kiro_account_t *account,
+    ngx_pool_t *pool, ngx_http_kiro_token_t *token, kiro_failure *f);
+void ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
+    ngx_atomic_uint_t version);
+void ngx_http_kiro_token_wait(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
+    kiro_credential *cred, ngx_log_t *log);
+ngx_int_t ngx_http_kiro_token_init_worker(ngx_cycle_t *cycle);
+void ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle);
+int64_t ngx_http_kiro_now(void);
+
+/* ngx_http_kiro_refresh.c */
+void ngx_http_kiro_refresh(ngx_http_kiro_account_t *account);
+void ngx_http_kiro_refresh_abort(ngx_http_kiro_account_t *account);
+
+/* ngx_http_kiro_fetch.c */
+typedef void (*ngx_http_kiro_fetch_pt)(void *data, kiro_http *http,
+    const char *error);
+
+ngx_http_kiro_fetch_t *ngx_http_kiro_fetch(ngx_http_kiro_endpoint_t *ep,
+    ngx_ssl_t *ssl, ngx_flag_t verify, ngx_str_t *request, ngx_msec_t timeout,
+    ngx_log_t *log, ngx_http_kiro_fetch_pt handler, void *data);
+void ngx_http_kiro_fetch_abort(ngx_http_kiro_fetch_t *fetch);
+
+/* ngx_http_kiro_task.c */
+typedef void (*ngx_http_kiro_task_pt)(void *data);
+
+ngx_int_t ngx_http_kiro_task(ngx_pool_t *pool, ngx_http_kiro_task_pt run,
+    ngx_http_kiro_task_pt done, void *data, ngx_log_t *log);
+
+/* ngx_http_kiro_variables.c */
+ngx_int_t ngx_http_kiro_add_variables(ngx_conf_t *cf);
+
+/* ngx_http_kiro_health.c */
+char *ngx_http_kiro_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+static ngx_inline kiro_str
+ngx_http_kiro_str(ngx_str_t *s)
+{
+    kiro_str  k;
+
+    k.data = (const char *) s->data;
+    k.len = s->len;
+
+    return k;
+}
+
+
+#endif /* _NGX_HTTP_KIRO_H_INCLUDED_ */

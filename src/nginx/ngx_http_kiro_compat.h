@@ -1,0 +1,34 @@
+
+/*
+ * Differences between nginx versions that touch the module.
+ */
+
+
+#ifndef _NGX_HTTP_KIRO_COMPAT_H_INCLUDED_
+#define _NGX_HTTP_KIRO_COMPAT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+#if (nginx_version >= 1027002)
+#define ngx_http_kiro_parse_chunked(r, b, ctx)                                \
+    ngx_http_parse_chunked(r, b, ctx, 0)
+#else
+#define ngx_http_kiro_parse_chunked(r, b, ctx)                                \
+    ngx_http_parse_chunked(r, b, ctx)
+#endif
+
+
+/* header tables became linked lists in 1.23.0 */
+
+#if (nginx_version >= 1023000)
+#define ngx_http_kiro_header_init(h)  (h)->next = NULL
+#else
+#define ngx_http_kiro_header_init(h)
+#endif
+
+
+#endif /* _NGX_HTTP_KIRO_COMPAT_H_INCLUDED_ */

@@ -1,0 +1,215 @@
+
+/*
+ * Answers that the module makes itself: failures in the client's dialect, small
+ * JSON objects, and the headers that go with them.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+/* always enough for kiro_failure_body() */
+#define NGX_HTTP_KIRO_FAILURE_MAX  2048
+
+
+static void ngx_http_kiro_make_id(ngx_http_kiro_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_http_kiro_add_header(ngx_http_request_t *r, char *name, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+    ngx_http_kiro_header_init(h);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_kiro_make_id(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_uint_t  i;
+
+    static u_char  hex[] = "0123456789abcdef";
+
+    if (ctx->has_id) {
+        return;
+    }
+
+    for (i = 0; i < NGX_HTTP_KIRO_ID_LEN; i++) {
+        ctx->id[i] = hex[(ngx_random() >> 7) & 0xf];
+    }
+
+    ctx->has_id = 1;
+}
+
+
+/* each dialect's SDK looks for its own header */
+
+ngx_int_t
+ngx_http_kiro_id_header(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_str_t  value;
+
+    ngx_http_kiro_make_id(ctx);
+
+    value.len = sizeof("req_") - 1 + NGX_HTTP_KIRO_ID_LEN;
+    value.data = ngx_pnalloc(r->pool, value.len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(ngx_cpymem(value.data, "req_", sizeof("req_") - 1), ctx->id,
+               NGX_HTTP_KIRO_ID_LEN);
+
+    return ngx_http_kiro_add_header(r, ctx->api == KIRO_API_ANTHROPIC
+                                       ? "request-id" : "x-request-id",
+                                    &value);
+}
+
+
+ngx_int_t
+ngx_http_kiro_error_headers(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
+    kiro_failure *f)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_kiro_id_header(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (f->retry_after_ms) {
+        value.data = ngx_pnalloc(r->pool, NGX_INT32_LEN);
+        if (value.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        value.len = ngx_sprintf(value.data, "%uD",
+                                (f->retry_after_ms + 999) / 1000)
+                    - value.data;
+
+        if (ngx_http_kiro_add_header(r, "Retry-After", &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (f->kind == KIRO_FAIL_QUOTA || f->kind == KIRO_FAIL_SUSPENDED
+        || f->kind == KIRO_FAIL_LOGIN_REQUIRED)
+    {
+        ngx_str_set(&value, "false");
+
+        if (ngx_http_kiro_add_header(r, "x-should-retry", &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_kiro_failure_json(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
+    kiro_failure *f, ngx_str_t *body)
+{
+    kiro_str  id;
+    u_char    buf[sizeof("req_") - 1 + NGX_HTTP_KIRO_ID_LEN];
+
+    ngx_http_kiro_make_id(ctx);
+
+    ngx_memcpy(ngx_cpymem(buf, "req_", sizeof("req_") - 1), ctx->id,
+               NGX_HTTP_KIRO_ID_LEN);
+
+    id.data = (char *) buf;
+    id.len = sizeof(buf);
+
+    body->data = ngx_pnalloc(r->pool, NGX_HTTP_KIRO_FAILURE_MAX);
+    if (body->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    body->len = kiro_failure_body(ctx->api, f, id, (char *) body->data,
+                                  NGX_HTTP_KIRO_FAILURE_MAX);
+
+    return NGX_OK;
+}
+
+
+/* the result is for ngx_http_finalize_request() */
+
+ngx_int_t
+ngx_http_kiro_send_failure(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
+    kiro_failure *f)
+{
+    ngx_str_t  body;
+
+    if (r->header_sent) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_kiro_error_headers(r, ctx, f) != NGX_OK
+        || ngx_http_kiro_failure_json(r, ctx, f, &body) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_kiro_send_json(r, kiro_failure_status(ctx->api, f->kind),
+                                   body.data, body.len);
+}
+
+
+/* data must live as long as the request */
+
+ngx_int_t
+ngx_http_kiro_send_json(ngx_http_request_t *r, ngx_uint_t status, u_char *data,
+    size_t len)
+{
+    ngx_int_t             rc;
+    ngx_buf_t            *b;
+    ngx_chain_t           out;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    if (ctx) {
+        ctx->own = 1;
+    }
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = len;
+
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = data;
+    b->last = data + len;
+    b->memory = 1;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}

@@ -1,0 +1,795 @@
+
+/*
+ * The main request: a state machine around attempts.  It parks while it waits
+ * for a token, for a back-off, or for an attempt, which is a cloned subrequest
+ * with its own upstream; a single event drives it.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+static void ngx_http_kiro_exchange_step(ngx_event_t *ev);
+static void ngx_http_kiro_exchange_run(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_resume(ngx_http_request_t *r);
+static void ngx_http_kiro_exchange_park(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_token(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_attempt(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_attempted(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_retry(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_backoff(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_finish(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_fail(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static ngx_int_t ngx_http_kiro_new_reply(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static ngx_int_t ngx_http_kiro_attempt_done(ngx_http_request_t *sr,
+    void *data, ngx_int_t rc);
+static void ngx_http_kiro_unwait(ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_gate_handler(ngx_event_t *ev);
+static void ngx_http_kiro_ping_handler(ngx_event_t *ev);
+static void ngx_http_kiro_exchange_cleanup(void *data);
+
+
+/* called with the body read and parsed, and with one reference on the request */
+
+void
+ngx_http_kiro_exchange_start(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t   *cln;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    cln->handler = ngx_http_kiro_exchange_cleanup;
+    cln->data = ctx;
+
+    ctx->step.handler = ngx_http_kiro_exchange_step;
+    ctx->step.data = ctx;
+    ctx->step.log = r->connection->log;
+
+    ctx->gate.handler = ngx_http_kiro_gate_handler;
+    ctx->gate.data = ctx;
+    ctx->gate.log = r->connection->log;
+
+    ctx->ping.handler = ngx_http_kiro_ping_handler;
+    ctx->ping.data = ctx;
+    ctx->ping.log = r->connection->log;
+
+    ctx->state = NGX_HTTP_KIRO_TOKEN;
+
+    ngx_http_kiro_exchange_park(r, ctx);
+
+    /* not from inside of the body callback: HTTP/2 needs posted requests run */
+
+    ngx_http_kiro_exchange_wake(ctx);
+}
+
+
+void
+ngx_http_kiro_exchange_wake(ngx_http_kiro_ctx_t *ctx)
+{
+    if (ctx->step.timer_set) {
+        ngx_del_timer(&ctx->step);
+    }
+
+    ngx_post_event(&ctx->step, &ngx_posted_events);
+}
+
+
+/* makes a parked request notice that its client left */
+
+static void
+ngx_http_kiro_exchange_park(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    /* edge triggered: what came before is not told again */
+
+    if (c->read->ready || c->read->pending_eof) {
+        ngx_post_event(c->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        c->error = 1;
+    }
+}
+
+
+static void
+ngx_http_kiro_exchange_step(ngx_event_t *ev)
+{
+    ngx_connection_t     *c;
+    ngx_http_request_t   *r;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_http_kiro_exchange_run(r, ctx);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_kiro_exchange_run(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "kiro exchange state: %ui", ctx->state);
+
+    switch (ctx->state) {
+
+    case NGX_HTTP_KIRO_TOKEN:
+    case NGX_HTTP_KIRO_WAIT_TOKEN:
+        ngx_http_kiro_exchange_token(r, ctx);
+        return;
+
+    case NGX_HTTP_KIRO_BACKOFF:
+        ctx->state = NGX_HTTP_KIRO_TOKEN;
+        ngx_http_kiro_exchange_token(r, ctx);
+        return;
+
+    case NGX_HTTP_KIRO_ATTEMPT:
+    case NGX_HTTP_KIRO_STREAM:
+        if (ctx->attempt.request == NULL) {
+            ngx_http_kiro_exchange_attempted(r, ctx);
+        }
+
+        return;
+
+    default: /* NGX_HTTP_KIRO_DONE */
+        return;
+    }
+}
+
+
+static void
+ngx_http_kiro_exchange_token(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    ngx_msec_int_t            left;
+    ngx_http_kiro_account_t  *account;
+
+    account = ctx->peer->account;
+
+    rc = ngx_http_kiro_token_get(account, r->pool, &ctx->token, &ctx->failure);
+
+    if (rc == NGX_OK) {
+        ngx_http_kiro_unwait(ctx);
+        ngx_http_kiro_exchange_attempt(r, ctx);
+        return;
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_http_kiro_unwait(ctx);
+        ngx_http_kiro_exchange_fail(r, ctx);
+        return;
+    }
+
+    if (ctx->state == NGX_HTTP_KIRO_TOKEN) {
+        ctx->state = NGX_HTTP_KIRO_WAIT_TOKEN;
+        ctx->token_deadline = ngx_current_msec + account->token_timeout;
+    }
+
+    left = (ngx_msec_int_t) (ctx->token_deadline - ngx_current_msec);
+
+    if (left <= 0) {
+        ngx_http_kiro_unwait(ctx);
+
+        kiro_failure_set(&ctx->failure, KIRO_FAIL_TOKEN_TIMEOUT,
+                         "the gateway could not refresh its login in time");
+        ngx_http_kiro_exchange_fail(r, ctx);
+        return;
+    }
+
+    ngx_add_timer(&ctx->step, (ngx_msec_t) left);
+
+    ngx_http_kiro_token_wait(account, ctx);
+}
+
+
+static void
+ngx_http_kiro_unwait(ngx_http_kiro_ctx_t *ctx)
+{
+    if (ctx->waiting) {
+        ngx_queue_remove(&ctx->waiter);
+        ctx->waiting = 0;
+    }
+}
+
+
+static void
+ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    kiro_str                     body;
+    kiro_status                  status;
+    ngx_http_request_t          *sr;
+    ngx_http_post_subrequest_t  *ps;
+
+    status = kiro_request_write(ctx->kreq, ctx->peer->account->wire,
+                                ngx_http_kiro_str(&ctx->token.arn), &body,
+                                &ctx->failure);
+
+    if (status == KIRO_ERROR) {
+        ngx_http_kiro_exchange_fail(r, ctx);
+        return;
+    }
+
+    if (status != KIRO_OK || ngx_http_kiro_new_reply(r, ctx) != NGX_OK) {
+        goto failed;
+    }
+
+    ctx->body.data = (u_char *) body.data;
+    ctx->body.len = body.len;
+
+    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
+    if (ps == NULL) {
+        goto failed;
+    }
+
+    ps->handler = ngx_http_kiro_attempt_done;
+    ps->data = ctx;
+
+    ngx_memzero(&ctx->attempt, sizeof(ngx_http_kiro_attempt_t));
+
+    ctx->outcome = NGX_HTTP_KIRO_PENDING;
+    ctx->state = NGX_HTTP_KIRO_ATTEMPT;
+    ctx->attempts++;
+
+    if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, ps,
+                            NGX_HTTP_SUBREQUEST_CLONE)
+        != NGX_OK)
+    {
+        goto failed;
+    }
+
+    ngx_http_set_ctx(sr, ctx, ngx_http_kiro_module);
+
+    ctx->attempt.request = sr;
+    ctx->attempt.start = ngx_current_msec;
+
+    r->write_event_handler = ngx_http_kiro_exchange_resume;
+
+    ngx_add_timer(&ctx->gate, ctx->conf->first_token_timeout);
+
+    return;
+
+failed:
+
+    ctx->state = NGX_HTTP_KIRO_DONE;
+    ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+}
+
+
+static ngx_int_t
+ngx_http_kiro_new_reply(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_uint_t          i;
+    kiro_reply_options  opts;
+    u_char              id[NGX_HTTP_KIRO_ID_LEN];
+
+    static u_char  digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "abcdefghijklmnopqrstuvwxyz";
+
+    kiro_reply_free(ctx->reply);
+
+    for (i = 0; i < NGX_HTTP_KIRO_ID_LEN; i++) {
+        id[i] = digits[((ngx_uint_t) ngx_random() >> 5) % 62];
+    }
+
+    ngx_memzero(&opts, sizeof(kiro_reply_options));
+
+    opts.api = ctx->api;
+    opts.stream = ctx->stream;
+    opts.request = ctx->kreq;
+    opts.model = ngx_http_kiro_str(&ctx->model);
+    opts.id.data = (char *) id;
+    opts.id.len = NGX_HTTP_KIRO_ID_LEN;
+    opts.created = ngx_time();
+    opts.max_collect = ctx->conf->max_response_size;
+
+    ctx->reply = kiro_reply_create(&opts);
+
+    return ctx->reply ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * The end of a subrequest.  It may be called more than once, and the subrequest
+ * is still the active one: only note what happened.
+ */
+
+static ngx_int_t
+ngx_http_kiro_attempt_done(ngx_http_request_t *sr, void *data, ngx_int_t rc)
+{
+    ngx_http_kiro_ctx_t *ctx = data;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, sr->connection->log, 0,
+                   "kiro attempt done: %i, outcome: %ui", rc, ctx->outcome);
+
+    if (ctx->gate.timer_set) {
+        ngx_del_timer(&ctx->gate);
+    }
+
+    if (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST
+        || rc == NGX_HTTP_REQUEST_TIME_OUT
+        || sr->connection->error)
+    {
+        return rc;
+    }
+
+    if (ctx->state == NGX_HTTP_KIRO_STREAM) {
+
+        if (rc == NGX_ERROR) {
+            return rc;
+        }
+
+        if (!sr->buffered) {
+            ctx->attempt.request = NULL;
+        }
+
+        return NGX_OK;
+    }
+
+    if (ctx->outcome == NGX_HTTP_KIRO_PENDING) {
+        ngx_http_kiro_attempt_classify(ctx, rc);
+    }
+
+    ctx->attempt.request = NULL;
+
+    return NGX_OK;
+}
+
+
+/* runs when the subrequest is gone and the main request is the active one */
+
+static void
+ngx_http_kiro_exchange_resume(ngx_http_request_t *r)
+{
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    if (ctx->attempt.request || r != r->connection->data) {
+        return;
+    }
+
+    ngx_http_kiro_exchange_attempted(r, ctx);
+}
+
+
+static void
+ngx_http_kiro_exchange_attempted(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx)
+{
+    if (ctx->state == NGX_HTTP_KIRO_STREAM) {
+        ngx_http_kiro_exchange_finish(r, ctx);
+        return;
+    }
+
+    if (ctx->state != NGX_HTTP_KIRO_ATTEMPT) {
+        return;
+    }
+
+    ngx_http_kiro_exchange_park(r, ctx);
+
+    if (ctx->outcome == NGX_HTTP_KIRO_COMPLETE) {
+        ngx_http_kiro_exchange_complete(r, ctx);
+        return;
+    }
+
+    ngx_http_kiro_exchange_retry(r, ctx);
+}
+
+
+static void
+ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    kiro_failure  *f;
+
+    f = &ctx->failure;
+
+    if (f->retry == KIRO_RETRY_NEVER) {
+        ngx_http_kiro_exchange_fail(r, ctx);
+        return;
+    }
+
+    if (f->retry == KIRO_RETRY_NOW) {
+
+        /* the upstream had closed an idle connection: nothing was tried */
+
+        ctx->attempts--;
+        ctx->state = NGX_HTTP_KIRO_TOKEN;
+        ngx_http_kiro_exchange_wake(ctx);
+        return;
+    }
+
+    ctx->retry_reason = f->kind;
+
+    if (f->retry == KIRO_RETRY_REFRESH) {
+
+        ngx_http_kiro_token_refuse(ctx->peer->account, ctx->token.version);
+
+        if (ctx->refreshed) {
+            ngx_http_kiro_exchange_fail(r, ctx);
+            return;
+        }
+
+        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                      "kiro: the service refused the token of account \"%V\"",
+                      &ctx->account);
+
+        ctx->refreshed = 1;
+        ctx->state = NGX_HTTP_KIRO_TOKEN;
+        ngx_http_kiro_exchange_wake(ctx);
+        return;
+    }
+
+    ngx_http_kiro_exchange_backoff(r, ctx);
+}
+
+
+static void
+ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_msec_t                 delay;
+    kiro_failure              *f;
+    ngx_http_kiro_loc_conf_t  *klcf;
+
+    f = &ctx->failure;
+    klcf = ctx->conf;
+
+    if (ctx->retries >= klcf->retries) {
+        ngx_http_kiro_exchange_fail(r, ctx);
+        return;
+    }
+
+    delay = klcf->retry_delay << ngx_min(ctx->retries, 16);
+    delay = ngx_min(delay, klcf->retry_delay_max);
+    delay = delay / 2 + ngx_random() % (delay / 2 + 1);
+
+    if (f->retry_after_ms) {
+
+        /* sooner is refused, later than we may wait is the client's matter */
+
+        if (f->retry_after_ms > klcf->retry_delay_max) {
+            ngx_http_kiro_exchange_fail(r, ctx);
+            return;
+        }
+
+        delay = ngx_max(delay, f->retry_after_ms);
+    }
+
+    ctx->retries++;
+
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "kiro: attempt %ui failed: %s, upstream status %d; "
+                  "next in %M ms", ctx->attempts, kiro_failure_name(f->kind),
+                  f->upstream_status, delay);
+
+    ctx->state = NGX_HTTP_KIRO_BACKOFF;
+
+    ngx_add_timer(&ctx->step, delay);
+}
+
+
+static void
+ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ctx->state = NGX_HTTP_KIRO_DONE;
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "kiro: request failed after %ui attempts: %s, upstream "
+                  "status %d", ctx->attempts,
+                  kiro_failure_name(ctx->failure.kind),
+                  ctx->failure.upstream_status);
+
+    ngx_http_finalize_request(r, ngx_http_kiro_send_failure(r, ctx,
+                                                            &ctx->failure));
+}
+
+
+/* the time of the first content that a client would see */
+
+void
+ngx_http_kiro_first_token(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_time_t          *tp;
+    ngx_http_request_t  *r;
+
+    if (ctx->gate.timer_set) {
+        ngx_del_timer(&ctx->gate);
+    }
+
+    if (ctx->first_seen) {
+        return;
+    }
+
+    r = ctx->request;
+    tp = ngx_timeofday();
+
+    ctx->first_seen = 1;
+    ctx->first_token = (ngx_msec_t) ngx_max(0,
+                            (ngx_msec_int_t) ((tp->sec - r->start_sec) * 1000
+                                              + (tp->msec - r->start_msec)));
+}
+
+
+/* from here on the client has a status: headers of the answer */
+
+ngx_int_t
+ngx_http_kiro_commit(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_str_t  value;
+
+    kiro_reply_commit(ctx->reply);
+
+    if (ngx_http_kiro_id_header(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_OK;
+
+    ngx_http_clear_content_length(r);
+
+    ngx_str_set(&value, "no-cache");
+
+    if (ngx_http_kiro_add_header(r, "Cache-Control", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&value, "no");
+
+    if (ngx_http_kiro_add_header(r, "X-Accel-Buffering", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    ngx_str_set(&r->headers_out.content_type, "text/event-stream; charset=utf-8");
+    r->headers_out.content_type_lowcase = NULL;
+
+    ctx->own = 1;
+
+    ctx->last_out = ngx_current_msec;
+
+    if (ctx->conf->ping_interval) {
+        ngx_add_timer(&ctx->ping, ctx->conf->ping_interval);
+    }
+
+    return ngx_http_send_header(r);
+}
+
+
+/* a whole answer is in the reply: one object, or a stream that ended at once */
+
+static void
+ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    kiro_str      piece;
+    ngx_chain_t   out;
+
+    ctx->state = NGX_HTTP_KIRO_DONE;
+
+    if (!ctx->stream) {
+
+        if (kiro_reply_next(ctx->reply, &piece) != KIRO_OK
+            || ngx_http_kiro_id_header(r, ctx) != NGX_OK)
+        {
+            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+            return;
+        }
+
+        ngx_http_finalize_request(r, ngx_http_kiro_send_json(r, NGX_HTTP_OK,
+                                             (u_char *) piece.data, piece.len));
+        return;
+    }
+
+    rc = ngx_http_kiro_commit(r, ctx);
+
+    if (ctx->ping.timer_set) {
+        ngx_del_timer(&ctx->ping);
+    }
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    if (kiro_reply_next(ctx->reply, &piece) != KIRO_OK) {
+        ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));
+        return;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        ngx_http_finalize_request(r, NGX_ERROR);
+        return;
+    }
+
+    b->pos = (u_char *) piece.data;
+    b->last = b->pos + piece.len;
+    b->memory = 1;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    ngx_http_finalize_request(r, ngx_http_output_filter(r, &out));
+}
+
+
+/* the stream is over, whatever way: its last words were written by the core */
+
+static void
+ngx_http_kiro_exchange_finish(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    const kiro_failure  *f;
+
+    ctx->state = NGX_HTTP_KIRO_DONE;
+
+    if (ctx->ping.timer_set) {
+        ngx_del_timer(&ctx->ping);
+    }
+
+    f = kiro_reply_failure(ctx->reply);
+
+    if (f && f->kind != KIRO_FAIL_NONE) {
+        ctx->failure = *f;
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "kiro: the stream broke: %s", kiro_failure_name(f->kind));
+    }
+
+    ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));
+}
+
+
+/* no content in time: the attempt ends the way nginx ends a read timeout */
+
+static void
+ngx_http_kiro_gate_handler(ngx_event_t *ev)
+{
+    ngx_connection_t     *c, *pc;
+    ngx_http_request_t   *r, *sr;
+    ngx_http_upstream_t  *u;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
+    sr = ctx->attempt.request;
+
+    if (ctx->state != NGX_HTTP_KIRO_ATTEMPT || sr == NULL
+        || sr->upstream == NULL)
+    {
+        return;
+    }
+
+    u = sr->upstream;
+    pc = u->peer.connection;
+
+    if (pc == NULL || u->cleanup == NULL) {
+        return;
+    }
+
+    ngx_http_set_log_request(c->log, sr);
+
+    ctx->attempt.gate_timedout = 1;
+
+    pc->read->timedout = 1;
+
+    u->read_event_handler(sr, u);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_kiro_ping_handler(ngx_event_t *ev)
+{
+    ngx_msec_t            silent;
+    ngx_connection_t     *c;
+    ngx_http_request_t   *r, *sr;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
+    sr = ctx->attempt.request;
+
+    if (ctx->state != NGX_HTTP_KIRO_STREAM || sr == NULL) {
+        return;
+    }
+
+    silent = ngx_current_msec - ctx->last_out;
+
+    if (silent < ctx->conf->ping_interval) {
+        ngx_add_timer(ev, ctx->conf->ping_interval - silent);
+        return;
+    }
+
+    ngx_add_timer(ev, ctx->conf->ping_interval);
+
+    /* a client that is slow to read has something to read */
+
+    if (ctx->busy || c->buffered || c->error) {
+        return;
+    }
+
+    ngx_http_set_log_request(c->log, sr);
+
+    if (kiro_reply_ping(ctx->reply) == KIRO_OK
+        && ngx_http_kiro_filter_drain(sr) == NGX_ERROR)
+    {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "client closed connection while a ping was sent");
+
+        /* the upstream's own check of the client ends the request */
+
+        c->error = 1;
+        ngx_post_event(c->read, &ngx_posted_events);
+        return;
+    }
+
+    if (c->buffered) {
+        ngx_post_event(c->write, &ngx_posted_events);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_kiro_exchange_cleanup(void *data)
+{
+    ngx_http_kiro_ctx_t *ctx = data;
+
+    ctx->state = NGX_HTTP_KIRO_DONE;
+
+    ngx_http_kiro_unwait(ctx);
+
+    if (ctx->step.timer_set) {
+        ngx_del_timer(&ctx->step);
+    }
+
+    if (ctx->step.posted) {
+        ngx_delete_posted_event(&ctx->step);
+    }
+
+    if (ctx->gate.timer_set) {
+        ngx_del_timer(&ctx->gate);
+    }
+
+    if (ctx->ping.timer_set) {
+        ngx_del_timer(&ctx->ping);
+    }
+}

@@ -1,0 +1,472 @@
+
+/*
+ * Header and body filters.  Three duties:
+ *
+ *   - the body of an attempt: event-stream frames in, the dialect's SSE out;
+ *   - kiro_filter: the same for an event-stream response of any other handler;
+ *   - special responses in kiro_pass locations, which nginx or other modules
+ *     made, get the dialect's JSON.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+/* the bit of the image filter: the two do not meet on one response */
+#define NGX_HTTP_KIRO_BUFFERED  0x08
+
+
+static ngx_int_t ngx_http_kiro_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_kiro_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+static ngx_int_t ngx_http_kiro_filter_begin(ngx_http_request_t *r,
+    ngx_http_kiro_loc_conf_t *klcf);
+static ngx_int_t ngx_http_kiro_replace_header(ngx_http_request_t *r);
+static ngx_int_t ngx_http_kiro_replace_body(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, ngx_chain_t *in);
+static ngx_int_t ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx);
+static ngx_int_t ngx_http_kiro_filter_send(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, kiro_str *piece);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+static ngx_int_t
+ngx_http_kiro_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_kiro_ctx_t       *ctx;
+    ngx_http_kiro_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
+
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (klcf->filter) {
+        return ngx_http_kiro_filter_begin(r, klcf);
+    }
+
+    if (klcf->pass == NULL || r->headers_out.status < NGX_HTTP_BAD_REQUEST) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    if (ctx && ctx->own) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    return ngx_http_kiro_replace_header(r);
+}
+
+
+static ngx_int_t
+ngx_http_kiro_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_chain_t          *cl;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    if (ctx == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    if (r == r->main && !ctx->filter) {
+
+        if (ctx->replace) {
+            return ngx_http_kiro_replace_body(r, ctx, in);
+        }
+
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    if (r != r->main && ctx->state != NGX_HTTP_KIRO_STREAM) {
+
+        /* markers of an attempt that has not committed */
+
+        for (cl = in; cl; cl = cl->next) {
+            cl->buf->pos = cl->buf->last;
+        }
+
+        return NGX_OK;
+    }
+
+    if (in && ngx_chain_add_copy(r->pool, &ctx->in, in) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_kiro_filter_drain(r);
+}
+
+
+/*
+ * Sends what the reply has, then feeds it, one piece at a time: there is never
+ * more than one piece on its way to the client, and input that was not fed keeps
+ * the upstream from being read.
+ */
+
+ngx_int_t
+ngx_http_kiro_filter_drain(ngx_http_request_t *r)
+{
+    ngx_int_t             rc;
+    kiro_str              piece;
+    ngx_buf_t            *b;
+    ngx_chain_t           last;
+    kiro_status           status;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    rc = NGX_OK;
+
+    for ( ;; ) {
+
+        if (ctx->busy) {
+
+            if (ctx->out_buf->pos < ctx->out_buf->last) {
+
+                rc = ngx_http_next_body_filter(r, NULL);
+
+                if (rc == NGX_ERROR) {
+                    return NGX_ERROR;
+                }
+
+                if (ctx->out_buf->pos < ctx->out_buf->last) {
+                    r->buffered |= NGX_HTTP_KIRO_BUFFERED;
+                    return NGX_AGAIN;
+                }
+            }
+
+            ctx->busy = 0;
+        }
+
+        status = kiro_reply_next(ctx->reply, &piece);
+
+        if (status == KIRO_OK) {
+
+            rc = ngx_http_kiro_filter_send(r, ctx, &piece);
+
+            if (rc == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        if (status == KIRO_NOMEM) {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_kiro_filter_feed(ctx);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
+            break;
+        }
+    }
+
+    r->buffered &= ~NGX_HTTP_KIRO_BUFFERED;
+
+    if (ctx->in_last) {
+
+        ctx->in_last = 0;
+
+        b = ngx_calloc_buf(r->pool);
+        if (b == NULL) {
+            return NGX_ERROR;
+        }
+
+        b->last_buf = 1;
+        b->last_in_chain = 1;
+
+        last.buf = b;
+        last.next = NULL;
+
+        return ngx_http_next_body_filter(r, &last);
+    }
+
+    /* the turn is over, whatever the upstream may still send */
+
+    if (kiro_reply_done(ctx->reply) && r->upstream && r->upstream->length) {
+        r->upstream->length = 0;
+        r->upstream->keepalive = 0;
+    }
+
+    /* what later filters hold: the end of a chunk, gzip's window */
+
+    return r->connection->buffered ? ngx_http_next_body_filter(r, NULL) : NGX_OK;
+}
+
+
+/* gives one buffer to the reply; NGX_DECLINED: there is none */
+
+static ngx_int_t
+ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx)
+{
+    size_t        n;
+    ngx_buf_t    *b;
+    kiro_status   status;
+    ngx_chain_t  *cl;
+
+    cl = ctx->in;
+
+    if (cl == NULL) {
+        return NGX_DECLINED;
+    }
+
+    b = cl->buf;
+    n = b->last - b->pos;
+
+    status = KIRO_OK;
+
+    if (n && ngx_buf_in_memory(b)) {
+        status = kiro_reply_feed(ctx->reply, (char *) b->pos, n);
+        b->pos = b->last;
+    }
+
+    if (status == KIRO_OK && !ctx->in_eof
+        && (b->last_buf || (b->last_in_chain && !ctx->filter)))
+    {
+        ctx->in_eof = 1;
+        ctx->in_last = ctx->filter;
+
+        status = kiro_reply_eof(ctx->reply);
+    }
+
+    ctx->in = cl->next;
+    ngx_free_chain(ctx->request->pool, cl);
+
+    return status == KIRO_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_kiro_filter_send(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
+    kiro_str *piece)
+{
+    ngx_buf_t  *b;
+
+    if (ctx->out == NULL) {
+
+        ctx->out_buf = ngx_calloc_buf(r->pool);
+        ctx->out = ngx_alloc_chain_link(r->pool);
+
+        if (ctx->out_buf == NULL || ctx->out == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    b = ctx->out_buf;
+
+    ngx_memzero(b, sizeof(ngx_buf_t));
+
+    b->pos = (u_char *) piece->data;
+    b->last = b->pos + piece->len;
+    b->start = b->pos;
+    b->end = b->last;
+    b->memory = 1;
+    b->flush = 1;
+    b->tag = (ngx_buf_tag_t) &ngx_http_kiro_filter_send;
+
+    ctx->out->buf = b;
+    ctx->out->next = NULL;
+
+    ctx->busy = 1;
+    ctx->last_out = ngx_current_msec;
+
+    return ngx_http_next_body_filter(r, ctx->out);
+}
+
+
+static ngx_int_t
+ngx_http_kiro_filter_begin(ngx_http_request_t *r,
+    ngx_http_kiro_loc_conf_t *klcf)
+{
+    ngx_uint_t            i;
+    ngx_http_kiro_ctx_t  *ctx;
+    kiro_reply_options    opts;
+    u_char                id[NGX_HTTP_KIRO_ID_LEN];
+
+    static ngx_str_t  type = ngx_string("application/vnd.amazon.eventstream");
+
+    if (r->headers_out.status != NGX_HTTP_OK
+        || r->headers_out.content_type.len < type.len
+        || ngx_strncasecmp(r->headers_out.content_type.data, type.data,
+                           type.len)
+           != 0)
+    {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_kiro_create_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_HTTP_KIRO_ID_LEN; i++) {
+        id[i] = 'a' + ((ngx_uint_t) ngx_random() >> 5) % 26;
+    }
+
+    ngx_memzero(&opts, sizeof(kiro_reply_options));
+
+    opts.api = klcf->filter - 1;
+    opts.stream = 1;
+    opts.model.data = "kiro";
+    opts.model.len = sizeof("kiro") - 1;
+    opts.id.data = (char *) id;
+    opts.id.len = NGX_HTTP_KIRO_ID_LEN;
+    opts.created = ngx_time();
+    opts.max_collect = klcf->max_response_size;
+
+    ctx->api = opts.api;
+    ctx->reply = kiro_reply_create(&opts);
+
+    if (ctx->reply == NULL) {
+        return NGX_ERROR;
+    }
+
+    kiro_reply_commit(ctx->reply);
+
+    ctx->filter = 1;
+    ctx->stream = 1;
+
+    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    ngx_str_set(&r->headers_out.content_type, "text/event-stream; charset=utf-8");
+    r->headers_out.content_type_lowcase = NULL;
+
+    ngx_http_clear_content_length(r);
+    ngx_http_clear_accept_ranges(r);
+    ngx_http_clear_last_modified(r);
+    ngx_http_clear_etag(r);
+
+    r->allow_ranges = 0;
+    r->main_filter_need_in_memory = 1;
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_kiro_replace_header(ngx_http_request_t *r)
+{
+    ngx_buf_t            *b;
+    ngx_str_t             body;
+    ngx_uint_t            status;
+    kiro_failure         *f;
+    kiro_failure_kind     kind;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_kiro_create_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    f = &ctx->failure;
+    status = r->headers_out.status;
+
+    /* 494 to 499 are nginx's own words for a bad request */
+
+    kind = kiro_failure_of_status(status > 493 && status < 500 ? 400 : status);
+
+    if (f->kind != kind) {
+        kiro_failure_set(f, kind, "%s",
+                         kind == KIRO_FAIL_TOO_LARGE
+                         ? "the request body is larger than this server takes"
+                         : kind == KIRO_FAIL_TOO_MANY_REQUESTS
+                         ? "too many requests, try again later"
+                         : kind == KIRO_FAIL_UNAUTHENTICATED
+                         ? "not authenticated"
+                         : kind == KIRO_FAIL_FORBIDDEN
+                         ? "access is not allowed"
+                         : kind == KIRO_FAIL_NOT_FOUND
+                         ? "there is no such route here"
+                         : kind == KIRO_FAIL_CLIENT_TIMEOUT
+                         ? "the request did not arrive in time"
+                         : status < NGX_HTTP_INTERNAL_SERVER_ERROR
+                         ? "the request was refused"
+                         : "the gateway cannot serve this request now");
+    }
+
+    if (ngx_http_kiro_error_headers(r, ctx, f) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL || ngx_http_kiro_failure_json(r, ctx, f, &body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    b->pos = body.data;
+    b->last = body.data + body.len;
+    b->memory = 1;
+    b->last_buf = 1;
+    b->last_in_chain = 1;
+
+    ctx->out_buf = b;
+    ctx->replace = 1;
+    ctx->own = 1;
+
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    ngx_http_clear_content_length(r);
+    ngx_http_clear_accept_ranges(r);
+    ngx_http_clear_last_modified(r);
+    ngx_http_clear_etag(r);
+
+    r->headers_out.content_length_n = body.len;
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_kiro_replace_body(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
+    ngx_chain_t *in)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl, out;
+
+    for (cl = in; cl; cl = cl->next) {
+
+        b = cl->buf;
+
+        b->pos = b->last;
+        b->file_pos = b->file_last;
+
+        if (b->last_buf && ctx->out_buf) {
+
+            out.buf = ctx->out_buf;
+            out.next = NULL;
+
+            ctx->out_buf = NULL;
+
+            return ngx_http_next_body_filter(r, &out);
+        }
+    }
+
+    return ngx_http_next_body_filter(r, NULL);
+}
+
+
+ngx_int_t
+ngx_http_kiro_filter_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_kiro_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_kiro_body_filter;
+
+    return NGX_OK;
+}

@@ -1,0 +1,678 @@
+
+/*
+ * Directives and configuration life cycle.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+static void *ngx_http_kiro_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_kiro_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_kiro_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static ngx_int_t ngx_http_kiro_postconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_kiro_init_process(ngx_cycle_t *cycle);
+static void ngx_http_kiro_exit_process(ngx_cycle_t *cycle);
+
+static char *ngx_http_kiro_pass(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kiro_retry_delay(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kiro_ping_interval(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kiro_model_alias(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_kiro_set_header(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_http_kiro_init_peers(ngx_conf_t *cf,
+    ngx_http_kiro_main_conf_t *kmcf, ngx_http_kiro_loc_conf_t *conf);
+
+
+static ngx_conf_enum_t  ngx_http_kiro_filters[] = {
+    { ngx_string("off"), 0 },
+    { ngx_string("openai"), KIRO_API_OPENAI_CHAT + 1 },
+    { ngx_string("anthropic"), KIRO_API_ANTHROPIC + 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_command_t  ngx_http_kiro_commands[] = {
+
+    { ngx_string("kiro_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_kiro_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_account"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_kiro_account_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_pass"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_TAKE1,
+      ngx_http_kiro_pass,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_client_key"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_kiro_client_key,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_client_keys"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kiro_client_keys,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_retries"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, retries),
+      NULL },
+
+    { ngx_string("kiro_retry_delay"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_kiro_retry_delay,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_connect_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, connect_timeout),
+      NULL },
+
+    { ngx_string("kiro_send_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, send_timeout),
+      NULL },
+
+    { ngx_string("kiro_read_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, read_timeout),
+      NULL },
+
+    { ngx_string("kiro_first_token_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, first_token_timeout),
+      NULL },
+
+    { ngx_string("kiro_ping_interval"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kiro_ping_interval,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_buffer_size"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, buffer_size),
+      NULL },
+
+    { ngx_string("kiro_max_response_size"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, max_response_size),
+      NULL },
+
+    { ngx_string("kiro_default_model"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, default_model),
+      NULL },
+
+    { ngx_string("kiro_model_alias"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      ngx_http_kiro_model_alias,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_set_header"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      ngx_http_kiro_set_header,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_filter"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, filter),
+      &ngx_http_kiro_filters },
+
+    { ngx_string("kiro_health"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_kiro_health,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_kiro_module_ctx = {
+    ngx_http_kiro_add_variables,           /* preconfiguration */
+    ngx_http_kiro_postconfiguration,       /* postconfiguration */
+
+    ngx_http_kiro_create_main_conf,        /* create main configuration */
+    ngx_http_kiro_init_main_conf,          /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_kiro_create_loc_conf,         /* create location configuration */
+    ngx_http_kiro_merge_loc_conf           /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_kiro_module = {
+    NGX_MODULE_V1,
+    &ngx_http_kiro_module_ctx,             /* module context */
+    ngx_http_kiro_commands,                /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_kiro_init_process,            /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_kiro_exit_process,            /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static void *
+ngx_http_kiro_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_kiro_main_conf_t  *kmcf;
+
+    kmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_kiro_main_conf_t));
+    if (kmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&kmcf->accounts, cf->pool, 4,
+                       sizeof(ngx_http_kiro_account_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return kmcf;
+}
+
+
+static char *
+ngx_http_kiro_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_kiro_main_conf_t *kmcf = conf;
+
+    ngx_str_t                  name = ngx_string("kiro");
+    ngx_uint_t                 i;
+    ngx_http_kiro_account_t  **account;
+
+    if (kmcf->accounts.nelts == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (kmcf->zone == NULL
+        && ngx_http_kiro_zone_add(cf, kmcf, &name, 2 * 1024 * 1024) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        account[i]->zone = kmcf->zone;
+
+        if (ngx_http_kiro_account_init(cf, account[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+#if (NGX_THREADS)
+
+    kmcf->thread_pool = ngx_thread_pool_add(cf, NULL);
+    if (kmcf->thread_pool == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+#endif
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_kiro_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_kiro_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->pass = NULL;
+     *     conf->peers = NULL;
+     *     conf->default_model = { 0, NULL };
+     */
+
+    conf->keys = NGX_CONF_UNSET_PTR;
+    conf->aliases = NGX_CONF_UNSET_PTR;
+    conf->headers = NGX_CONF_UNSET_PTR;
+    conf->retries = NGX_CONF_UNSET_UINT;
+    conf->retry_delay = NGX_CONF_UNSET_MSEC;
+    conf->retry_delay_max = NGX_CONF_UNSET_MSEC;
+    conf->connect_timeout = NGX_CONF_UNSET_MSEC;
+    conf->send_timeout = NGX_CONF_UNSET_MSEC;
+    conf->read_timeout = NGX_CONF_UNSET_MSEC;
+    conf->first_token_timeout = NGX_CONF_UNSET_MSEC;
+    conf->ping_interval = NGX_CONF_UNSET_MSEC;
+    conf->buffer_size = NGX_CONF_UNSET_SIZE;
+    conf->max_response_size = NGX_CONF_UNSET_SIZE;
+    conf->filter = NGX_CONF_UNSET_UINT;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_kiro_loc_conf_t  *prev = parent;
+    ngx_http_kiro_loc_conf_t  *conf = child;
+
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_kiro_main_conf_t  *kmcf;
+
+    ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
+    ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
+    ngx_conf_merge_ptr_value(conf->headers, prev->headers, NULL);
+    ngx_conf_merge_str_value(conf->default_model, prev->default_model, "");
+    ngx_conf_merge_uint_value(conf->retries, prev->retries, 3);
+    ngx_conf_merge_msec_value(conf->retry_delay, prev->retry_delay, 1000);
+    ngx_conf_merge_msec_value(conf->retry_delay_max, prev->retry_delay_max,
+                              10000);
+    ngx_conf_merge_msec_value(conf->connect_timeout, prev->connect_timeout,
+                              10000);
+    ngx_conf_merge_msec_value(conf->send_timeout, prev->send_timeout, 60000);
+    ngx_conf_merge_msec_value(conf->read_timeout, prev->read_timeout, 300000);
+    ngx_conf_merge_msec_value(conf->first_token_timeout,
+                              prev->first_token_timeout, 90000);
+    ngx_conf_merge_msec_value(conf->ping_interval, prev->ping_interval, 15000);
+    ngx_conf_merge_size_value(conf->buffer_size, prev->buffer_size, 16384);
+    ngx_conf_merge_size_value(conf->max_response_size,
+                              prev->max_response_size, 32 * 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->filter, prev->filter, 0);
+
+    if (conf->buffer_size < 1024) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"kiro_buffer_size\" must be at least 1k");
+        return NGX_CONF_ERROR;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* "if" and limit_except blocks inside of a location */
+
+    if (clcf->noname && conf->pass == NULL) {
+        conf->pass = prev->pass;
+        conf->peers = prev->peers;
+    }
+
+    if (conf->pass == NULL || conf->peers) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->filter) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"kiro_filter\" is for responses of other handlers,"
+                           " it cannot be used with \"kiro_pass\"");
+        return NGX_CONF_ERROR;
+    }
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kiro_module);
+
+    kmcf->enabled = 1;
+
+    if (ngx_http_kiro_init_peers(cf, kmcf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kiro_init_peers(ngx_conf_t *cf, ngx_http_kiro_main_conf_t *kmcf,
+    ngx_http_kiro_loc_conf_t *conf)
+{
+    ngx_uint_t                 i;
+    ngx_http_kiro_peer_t      *peer;
+    ngx_http_kiro_account_t   *one, **account;
+
+    one = NULL;
+
+    if (conf->pass->lengths == NULL) {
+
+        one = ngx_http_kiro_account_find(kmcf, &conf->pass->value);
+
+        if (one == NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"kiro_pass\" names the account \"%V\", but "
+                               "there is no \"kiro_account %V { ... }\"",
+                               &conf->pass->value, &conf->pass->value);
+            return NGX_ERROR;
+        }
+
+    } else if (kmcf->accounts.nelts == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"kiro_pass\" needs a \"kiro_account\" block");
+        return NGX_ERROR;
+    }
+
+    conf->peers = ngx_array_create(cf->pool, one ? 1 : kmcf->accounts.nelts,
+                                   sizeof(ngx_http_kiro_peer_t));
+    if (conf->peers == NULL) {
+        return NGX_ERROR;
+    }
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (one && one != account[i]) {
+            continue;
+        }
+
+        peer = ngx_array_push(conf->peers);
+        if (peer == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(peer, sizeof(ngx_http_kiro_peer_t));
+
+        peer->account = account[i];
+
+        ngx_http_kiro_upstream_conf(conf, peer);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kiro_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+    ngx_http_kiro_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kiro_module);
+
+    if (kmcf->enabled) {
+
+        cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+        h = ngx_array_push(&cmcf->phases[NGX_HTTP_ACCESS_PHASE].handlers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = ngx_http_kiro_access_handler;
+    }
+
+    return ngx_http_kiro_filter_init(cf);
+}
+
+
+static ngx_int_t
+ngx_http_kiro_init_process(ngx_cycle_t *cycle)
+{
+    return ngx_http_kiro_token_init_worker(cycle);
+}
+
+
+static void
+ngx_http_kiro_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_kiro_token_exit_worker(cycle);
+}
+
+
+static char *
+ngx_http_kiro_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kiro_loc_conf_t *klcf = conf;
+
+    ngx_str_t                         *value;
+    ngx_http_core_loc_conf_t          *clcf;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (klcf->pass) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "needs the name of an account";
+    }
+
+    klcf->pass = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (klcf->pass == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = klcf->pass;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    clcf->handler = ngx_http_kiro_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kiro_retry_delay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kiro_loc_conf_t *klcf = conf;
+
+    ngx_str_t  *value;
+
+    if (klcf->retry_delay != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    klcf->retry_delay = ngx_parse_time(&value[1], 0);
+
+    if (klcf->retry_delay == (ngx_msec_t) NGX_ERROR) {
+        return "has an invalid initial delay";
+    }
+
+    if (cf->args->nelts == 2) {
+        klcf->retry_delay_max = ngx_max(klcf->retry_delay, 10000);
+        return NGX_CONF_OK;
+    }
+
+    klcf->retry_delay_max = ngx_parse_time(&value[2], 0);
+
+    if (klcf->retry_delay_max == (ngx_msec_t) NGX_ERROR
+        || klcf->retry_delay_max < klcf->retry_delay)
+    {
+        return "has an invalid maximum delay";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kiro_ping_interval(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kiro_loc_conf_t *klcf = conf;
+
+    ngx_str_t  *value;
+
+    if (klcf->ping_interval != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        klcf->ping_interval = 0;
+        return NGX_CONF_OK;
+    }
+
+    klcf->ping_interval = ngx_parse_time(&value[1], 0);
+
+    if (klcf->ping_interval == (ngx_msec_t) NGX_ERROR
+        || klcf->ping_interval == 0)
+    {
+        return "must be a time or \"off\"";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kiro_model_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kiro_loc_conf_t *klcf = conf;
+
+    ngx_str_t         *value;
+    kiro_model_alias  *alias;
+
+    if (klcf->aliases == NGX_CONF_UNSET_PTR) {
+        klcf->aliases = ngx_array_create(cf->pool, 4,
+                                         sizeof(kiro_model_alias));
+        if (klcf->aliases == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    alias = ngx_array_push(klcf->aliases);
+    if (alias == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    alias->from = ngx_http_kiro_str(&value[1]);
+    alias->to = ngx_http_kiro_str(&value[2]);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kiro_set_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kiro_loc_conf_t *klcf = conf;
+
+    ngx_str_t                         *value;
+    ngx_uint_t                         i;
+    ngx_http_kiro_set_header_t        *h;
+    ngx_http_compile_complex_value_t   ccv;
+
+    /* what the module must control itself */
+
+    static ngx_str_t  fixed[] = {
+        ngx_string("Authorization"),
+        ngx_string("Host"),
+        ngx_string("Content-Length"),
+        ngx_string("Content-Type"),
+        ngx_string("Transfer-Encoding"),
+        ngx_string("Connection"),
+        ngx_string("Accept-Encoding"),
+        ngx_string("X-Amz-Target"),
+        ngx_string("TokenType"),
+        ngx_null_string
+    };
+
+    value = cf->args->elts;
+
+    for (i = 0; fixed[i].len; i++) {
+        if (value[1].len == fixed[i].len
+            && ngx_strcasecmp(value[1].data, fixed[i].data) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "the header \"%V\" is set by the module itself",
+                               &value[1]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (klcf->headers == NGX_CONF_UNSET_PTR) {
+        klcf->headers = ngx_array_create(cf->pool, 4,
+                                         sizeof(ngx_http_kiro_set_header_t));
+        if (klcf->headers == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    h = ngx_array_push(klcf->headers);
+    if (h == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    h->name = value[1];
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[2];
+    ccv.complex_value = &h->value;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}

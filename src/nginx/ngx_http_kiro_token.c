@@ -1,0 +1,397 @@
+
+/*
+ * Tokens in shared memory: copies for requests, publishing, and the requests
+ * of this worker that wait for a new one.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+#define NGX_HTTP_KIRO_POLL    25      /* ms, waiters look at the version */
+#define NGX_HTTP_KIRO_TICK    1000    /* ms, early refresh */
+#define NGX_HTTP_KIRO_MARGIN  5000    /* ms, a token this old is not sent */
+
+
+static ngx_int_t ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot,
+    int64_t now);
+static void ngx_http_kiro_token_tick(ngx_event_t *ev);
+static void ngx_http_kiro_token_poll(ngx_event_t *ev);
+static ngx_uint_t ngx_http_kiro_token_wake(ngx_http_kiro_account_t *account);
+
+
+/* timers of this worker; the connection is there for debug logging only */
+
+static ngx_connection_t  ngx_http_kiro_token_conn;
+static ngx_event_t       ngx_http_kiro_tick_event;
+static ngx_event_t       ngx_http_kiro_poll_event;
+
+
+int64_t
+ngx_http_kiro_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + tp->msec;
+}
+
+
+/*
+ * NGX_OK: token is filled; NGX_AGAIN: wait for a refresh; NGX_ERROR: f says why
+ * waiting is of no use.
+ */
+
+ngx_int_t
+ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
+    ngx_http_kiro_token_t *token, kiro_failure *f)
+{
+    u_char                      *p;
+    ngx_http_kiro_slot_t        *slot;
+    ngx_http_kiro_token_data_t  *data;
+
+    slot = account->slot;
+
+    /* room for the largest first: nothing may fail under the mutex */
+
+    p = ngx_pnalloc(pool, slot->data[slot->active].token_len
+                          + slot->data[slot->active].arn_len + 1);
+    if (p == NULL) {
+        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "out of memory");
+        return NGX_ERROR;
+    }
+
+    token->token.len = slot->data[slot->active].token_len;
+    token->arn.len = slot->data[slot->active].arn_len;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    data = &slot->data[slot->active];
+
+    if (!ngx_http_kiro_token_usable(slot, ngx_http_kiro_now())) {
+
+        if (slot->state == NGX_HTTP_KIRO_SLOT_DEAD) {
+            ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+            kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED,
+                             "the gateway's login is no longer valid; its "
+                             "operator has to log in again");
+            return NGX_ERROR;
+        }
+
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+        return NGX_AGAIN;
+    }
+
+    if (token->token.len < data->token_len || token->arn.len < data->arn_len) {
+
+        /* published a moment ago */
+
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+        return NGX_AGAIN;
+    }
+
+    token->token.data = p;
+    token->token.len = data->token_len;
+    ngx_memcpy(p, data->token, data->token_len);
+
+    token->arn.data = p + data->token_len;
+    token->arn.len = data->arn_len;
+    ngx_memcpy(token->arn.data, data->arn, data->arn_len);
+
+    token->version = slot->version;
+    token->login = data->login;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot, int64_t now)
+{
+    ngx_http_kiro_token_data_t  *data;
+
+    data = &slot->data[slot->active];
+
+    return slot->version > slot->bad
+           && data->token_len
+           && (data->expires == 0
+               || data->expires - NGX_HTTP_KIRO_MARGIN > now);
+}
+
+
+/* the upstream does not take the token of this version */
+
+void
+ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
+    ngx_atomic_uint_t version)
+{
+    ngx_http_kiro_slot_t        *slot;
+    ngx_http_kiro_token_data_t  *data;
+
+    slot = account->slot;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    if (slot->version == version && slot->bad < version) {
+        slot->bad = version;
+
+        data = &slot->data[slot->active];
+
+        if (data->login == KIRO_LOGIN_API_KEY) {
+
+            /* nothing to refresh; a changed key file ends this */
+
+            slot->state = NGX_HTTP_KIRO_SLOT_DEAD;
+            ngx_cpystrn((u_char *) slot->last_error,
+                        (u_char *) "the service refuses the API key",
+                        sizeof(slot->last_error));
+        }
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+}
+
+
+/* makes a credential the account's current one */
+
+void
+ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
+    kiro_credential *cred, ngx_log_t *log)
+{
+    size_t                       len;
+    ngx_http_kiro_slot_t        *slot;
+    kiro_credential_view         view;
+    ngx_http_kiro_token_data_t  *data;
+
+    slot = account->slot;
+
+    kiro_credential_get(cred, &view);
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    /* the inactive half: a worker that dies here leaves the active one whole */
+
+    data = &slot->data[1 - slot->active];
+
+    len = kiro_credential_serialize(cred, (char *) data->record,
+                                    NGX_HTTP_KIRO_RECORD_MAX);
+
+    if (view.access_token.len > NGX_HTTP_KIRO_TOKEN_MAX
+        || view.profile_arn.len > NGX_HTTP_KIRO_ARN_MAX
+        || view.fingerprint.len >= sizeof(slot->fingerprint)
+        || len > NGX_HTTP_KIRO_RECORD_MAX)
+    {
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "kiro_account \"%V\": the new credential is too large",
+                      &account->name);
+        return;
+    }
+
+    data->record_len = len;
+    data->login = view.login;
+    data->expires = view.expires_at;
+
+    data->token_len = view.access_token.len;
+    ngx_memcpy(data->token, view.access_token.data, view.access_token.len);
+
+    data->arn_len = view.profile_arn.len;
+    ngx_memcpy(data->arn, view.profile_arn.data, view.profile_arn.len);
+
+    ngx_memcpy(slot->fingerprint, view.fingerprint.data, view.fingerprint.len);
+    slot->fingerprint[view.fingerprint.len] = '\0';
+
+    slot->active = 1 - slot->active;
+    slot->state = NGX_HTTP_KIRO_SLOT_OK;
+    slot->fails = 0;
+    slot->last_error[0] = '\0';
+    slot->next_try = ngx_current_msec;
+
+    ngx_memory_barrier();
+
+    slot->version++;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+}
+
+
+/* the request sleeps until the version changes or its deadline passes */
+
+void
+ngx_http_kiro_token_wait(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_ctx_t *ctx)
+{
+    if (!ctx->waiting) {
+        ngx_queue_insert_tail(&account->waiters, &ctx->waiter);
+        ctx->waiting = 1;
+    }
+
+    if (!ngx_http_kiro_poll_event.timer_set) {
+        ngx_add_timer(&ngx_http_kiro_poll_event, NGX_HTTP_KIRO_POLL);
+    }
+
+    ngx_http_kiro_refresh(account);
+}
+
+
+static ngx_uint_t
+ngx_http_kiro_token_wake(ngx_http_kiro_account_t *account)
+{
+    ngx_uint_t            ready;
+    ngx_queue_t          *q;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    if (ngx_queue_empty(&account->waiters)) {
+        return 0;
+    }
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    ready = ngx_http_kiro_token_usable(account->slot, ngx_http_kiro_now())
+            || account->slot->state == NGX_HTTP_KIRO_SLOT_DEAD;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    for (q = ngx_queue_head(&account->waiters);
+         q != ngx_queue_sentinel(&account->waiters);
+         q = ngx_queue_next(q))
+    {
+        ctx = ngx_queue_data(q, ngx_http_kiro_ctx_t, waiter);
+
+        if (ready
+            || (ngx_msec_int_t) (ctx->token_deadline - ngx_current_msec) <= 0)
+        {
+            ngx_http_kiro_exchange_wake(ctx);
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_http_kiro_token_poll(ngx_event_t *ev)
+{
+    ngx_uint_t                   i, n;
+    ngx_cycle_t                 *cycle;
+    ngx_http_kiro_account_t    **account;
+    ngx_http_kiro_main_conf_t   *kmcf;
+
+    cycle = (ngx_cycle_t *) ngx_cycle;
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
+
+    account = kmcf->accounts.elts;
+    n = 0;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        if (ngx_http_kiro_token_wake(account[i])) {
+            ngx_http_kiro_refresh(account[i]);
+            n++;
+        }
+    }
+
+    if (n) {
+        ngx_add_timer(ev, NGX_HTTP_KIRO_POLL);
+    }
+}
+
+
+static void
+ngx_http_kiro_token_tick(ngx_event_t *ev)
+{
+    ngx_uint_t                   i;
+    ngx_cycle_t                 *cycle;
+    ngx_http_kiro_account_t    **account;
+    ngx_http_kiro_main_conf_t   *kmcf;
+
+    if (ngx_exiting || ngx_terminate || ngx_quit) {
+        return;
+    }
+
+    cycle = (ngx_cycle_t *) ngx_cycle;
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        ngx_http_kiro_refresh(account[i]);
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_KIRO_TICK);
+}
+
+
+ngx_int_t
+ngx_http_kiro_token_init_worker(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                   i;
+    ngx_http_kiro_account_t    **account;
+    ngx_http_kiro_main_conf_t   *kmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) {
+        return NGX_OK;
+    }
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
+
+    if (kmcf == NULL || kmcf->accounts.nelts == 0) {
+        return NGX_OK;
+    }
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        account[i]->log = cycle->log;
+    }
+
+    ngx_memzero(&ngx_http_kiro_token_conn, sizeof(ngx_connection_t));
+    ngx_http_kiro_token_conn.fd = (ngx_socket_t) -1;
+
+    ngx_memzero(&ngx_http_kiro_tick_event, sizeof(ngx_event_t));
+    ngx_http_kiro_tick_event.handler = ngx_http_kiro_token_tick;
+    ngx_http_kiro_tick_event.data = &ngx_http_kiro_token_conn;
+    ngx_http_kiro_tick_event.log = cycle->log;
+    ngx_http_kiro_tick_event.cancelable = 1;
+
+    ngx_memzero(&ngx_http_kiro_poll_event, sizeof(ngx_event_t));
+    ngx_http_kiro_poll_event.handler = ngx_http_kiro_token_poll;
+    ngx_http_kiro_poll_event.data = &ngx_http_kiro_token_conn;
+    ngx_http_kiro_poll_event.log = cycle->log;
+
+    /* the first look soon, and not in all workers at one moment */
+
+    ngx_add_timer(&ngx_http_kiro_tick_event,
+                  50 + ngx_random() % NGX_HTTP_KIRO_POLL);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                   i;
+    ngx_http_kiro_account_t    **account;
+    ngx_http_kiro_main_conf_t   *kmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) {
+        return;
+    }
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
+
+    if (kmcf == NULL) {
+        return;
+    }
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        ngx_http_kiro_refresh_abort(account[i]);
+    }
+}

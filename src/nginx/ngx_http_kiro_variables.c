@@ -1,0 +1,282 @@
+
+/*
+ * $kiro_* variables.  They are read when the log is written: the objects of the
+ * core live as long as the request's pool.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+typedef enum {
+    NGX_HTTP_KIRO_VAR_API = 0,
+    NGX_HTTP_KIRO_VAR_MODEL,
+    NGX_HTTP_KIRO_VAR_CLIENT,
+    NGX_HTTP_KIRO_VAR_ACCOUNT,
+    NGX_HTTP_KIRO_VAR_STREAM,
+    NGX_HTTP_KIRO_VAR_INPUT_TOKENS,
+    NGX_HTTP_KIRO_VAR_OUTPUT_TOKENS,
+    NGX_HTTP_KIRO_VAR_CREDITS,
+    NGX_HTTP_KIRO_VAR_CONTEXT_PERCENT,
+    NGX_HTTP_KIRO_VAR_ATTEMPTS,
+    NGX_HTTP_KIRO_VAR_RETRY_REASON,
+    NGX_HTTP_KIRO_VAR_FIRST_TOKEN_TIME,
+    NGX_HTTP_KIRO_VAR_STOP_REASON,
+    NGX_HTTP_KIRO_VAR_ERROR,
+    NGX_HTTP_KIRO_VAR_REQUEST_ID,
+    NGX_HTTP_KIRO_VAR_CONVERSATION
+} ngx_http_kiro_variable_e;
+
+
+static ngx_int_t ngx_http_kiro_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_kiro_variable_value(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, uintptr_t data, ngx_str_t *value);
+static ngx_int_t ngx_http_kiro_variable_number(ngx_http_request_t *r,
+    ngx_str_t *value, const char *fmt, double number);
+
+
+static ngx_http_variable_t  ngx_http_kiro_vars[] = {
+
+#define ngx_http_kiro_var(name, n)                                            \
+    { ngx_string(name), NULL, ngx_http_kiro_variable, n,                      \
+      NGX_HTTP_VAR_NOCACHEABLE, 0 }
+
+    ngx_http_kiro_var("kiro_api", NGX_HTTP_KIRO_VAR_API),
+    ngx_http_kiro_var("kiro_model", NGX_HTTP_KIRO_VAR_MODEL),
+    ngx_http_kiro_var("kiro_client", NGX_HTTP_KIRO_VAR_CLIENT),
+    ngx_http_kiro_var("kiro_account", NGX_HTTP_KIRO_VAR_ACCOUNT),
+    ngx_http_kiro_var("kiro_stream", NGX_HTTP_KIRO_VAR_STREAM),
+    ngx_http_kiro_var("kiro_input_tokens", NGX_HTTP_KIRO_VAR_INPUT_TOKENS),
+    ngx_http_kiro_var("kiro_output_tokens", NGX_HTTP_KIRO_VAR_OUTPUT_TOKENS),
+    ngx_http_kiro_var("kiro_credits", NGX_HTTP_KIRO_VAR_CREDITS),
+    ngx_http_kiro_var("kiro_context_percent",
+                      NGX_HTTP_KIRO_VAR_CONTEXT_PERCENT),
+    ngx_http_kiro_var("kiro_attempts", NGX_HTTP_KIRO_VAR_ATTEMPTS),
+    ngx_http_kiro_var("kiro_retry_reason", NGX_HTTP_KIRO_VAR_RETRY_REASON),
+    ngx_http_kiro_var("kiro_first_token_time",
+                      NGX_HTTP_KIRO_VAR_FIRST_TOKEN_TIME),
+    ngx_http_kiro_var("kiro_stop_reason", NGX_HTTP_KIRO_VAR_STOP_REASON),
+    ngx_http_kiro_var("kiro_error", NGX_HTTP_KIRO_VAR_ERROR),
+    ngx_http_kiro_var("kiro_request_id", NGX_HTTP_KIRO_VAR_REQUEST_ID),
+    ngx_http_kiro_var("kiro_conversation", NGX_HTTP_KIRO_VAR_CONVERSATION),
+
+      ngx_http_null_variable
+};
+
+
+/* indexed by kiro_api */
+
+static ngx_str_t  ngx_http_kiro_api_names[] = {
+    ngx_string("openai"),
+    ngx_string("anthropic"),
+    ngx_string("responses")
+};
+
+
+ngx_int_t
+ngx_http_kiro_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_kiro_vars; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kiro_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    ngx_int_t             rc;
+    ngx_str_t             value;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_kiro_module);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_str_null(&value);
+
+    rc = ngx_http_kiro_variable_value(r, ctx, data, &value);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED || value.len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = value.data;
+    v->len = value.len;
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: there is no value (yet) */
+
+static ngx_int_t
+ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
+    uintptr_t data, ngx_str_t *value)
+{
+    kiro_reply_info  info;
+
+    switch (data) {
+
+    case NGX_HTTP_KIRO_VAR_API:
+        *value = ngx_http_kiro_api_names[ctx->api];
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_MODEL:
+        *value = ctx->model;
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_CLIENT:
+        *value = ctx->client;
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_ACCOUNT:
+        *value = ctx->account;
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_CONVERSATION:
+        *value = ctx->conversation;
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_STREAM:
+        if (ctx->kreq == NULL) {
+            return NGX_DECLINED;
+        }
+
+        value->data = (u_char *) (ctx->stream ? "1" : "0");
+        value->len = 1;
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_ATTEMPTS:
+        if (ctx->kreq == NULL) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_http_kiro_variable_number(r, value, "%.0f",
+                                             (double) ctx->attempts);
+
+    case NGX_HTTP_KIRO_VAR_RETRY_REASON:
+        if (ctx->retry_reason == KIRO_FAIL_NONE) {
+            return NGX_DECLINED;
+        }
+
+        value->data = (u_char *) kiro_failure_name(ctx->retry_reason);
+        value->len = ngx_strlen(value->data);
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_FIRST_TOKEN_TIME:
+        if (!ctx->first_seen) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_http_kiro_variable_number(r, value, "%.3f",
+                                             ctx->first_token / 1000.0);
+
+    case NGX_HTTP_KIRO_VAR_ERROR:
+
+        /* a failure that a retry healed is not the request's */
+
+        if (ctx->failure.kind == KIRO_FAIL_NONE
+            || (ctx->first_seen
+                && (ctx->reply == NULL
+                    || kiro_reply_failure(ctx->reply)->kind
+                       == KIRO_FAIL_NONE)))
+        {
+            return NGX_DECLINED;
+        }
+
+        value->data = (u_char *) kiro_failure_name(ctx->failure.kind);
+        value->len = ngx_strlen(value->data);
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_REQUEST_ID:
+        if (!ctx->has_id) {
+            return NGX_DECLINED;
+        }
+
+        value->len = sizeof("req_") - 1 + NGX_HTTP_KIRO_ID_LEN;
+        value->data = ngx_pnalloc(r->pool, value->len);
+        if (value->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(ngx_cpymem(value->data, "req_", sizeof("req_") - 1),
+                   ctx->id, NGX_HTTP_KIRO_ID_LEN);
+        return NGX_OK;
+
+    default:
+        break;
+    }
+
+    if (ctx->reply == NULL || !ctx->first_seen) {
+        return NGX_DECLINED;
+    }
+
+    kiro_reply_get_info(ctx->reply, &info);
+
+    switch (data) {
+
+    case NGX_HTTP_KIRO_VAR_INPUT_TOKENS:
+        return ngx_http_kiro_variable_number(r, value, "%.0f",
+                                             (double) info.input_tokens);
+
+    case NGX_HTTP_KIRO_VAR_OUTPUT_TOKENS:
+        return ngx_http_kiro_variable_number(r, value, "%.0f",
+                                             (double) info.output_tokens);
+
+    case NGX_HTTP_KIRO_VAR_CREDITS:
+        return ngx_http_kiro_variable_number(r, value, "%.6f", info.credits);
+
+    case NGX_HTTP_KIRO_VAR_CONTEXT_PERCENT:
+        if (info.context_percent < 0) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_http_kiro_variable_number(r, value, "%.3f",
+                                             info.context_percent);
+
+    default: /* NGX_HTTP_KIRO_VAR_STOP_REASON */
+        value->data = (u_char *) info.stop_reason.data;
+        value->len = info.stop_reason.len;
+        return NGX_OK;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_kiro_variable_number(ngx_http_request_t *r, ngx_str_t *value,
+    const char *fmt, double number)
+{
+    value->data = ngx_pnalloc(r->pool, NGX_INT64_LEN + 16);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = ngx_snprintf(value->data, NGX_INT64_LEN + 16, fmt, number)
+                 - value->data;
+
+    return NGX_OK;
+}
