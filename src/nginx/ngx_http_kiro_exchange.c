@@ -289,6 +289,7 @@ static ngx_int_t
 ngx_http_kiro_new_reply(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
     ngx_uint_t          i;
+    kiro_request_info   info;
     kiro_reply_options  opts;
     u_char              id[NGX_HTTP_KIRO_ID_LEN];
 
@@ -301,12 +302,14 @@ ngx_http_kiro_new_reply(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         id[i] = digits[((ngx_uint_t) ngx_random() >> 5) % 62];
     }
 
+    kiro_request_get_info(ctx->kreq, &info);
+
     ngx_memzero(&opts, sizeof(kiro_reply_options));
 
     opts.api = ctx->api;
     opts.stream = ctx->stream;
     opts.request = ctx->kreq;
-    opts.model = ngx_http_kiro_str(&ctx->model);
+    opts.model = info.client_model;
     opts.id.data = (char *) id;
     opts.id.len = NGX_HTTP_KIRO_ID_LEN;
     opts.created = ngx_time();
