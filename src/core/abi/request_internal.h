@@ -1,6 +1,5 @@
 // The handle behind kiro/request.h, for the C++ side of the core.
-#ifndef KIRO_ABI_REQUEST_INTERNAL_H
-#define KIRO_ABI_REQUEST_INTERNAL_H
+#pragma once
 
 #include <memory>
 #include <string>
@@ -19,5 +18,3 @@ struct kiro_request {
     std::string client_model; // JSON-escaped
     std::string body;         // last written
 };
-
-#endif

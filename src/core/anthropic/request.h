@@ -1,6 +1,5 @@
 // Anthropic Messages: the body of POST /v1/messages.
-#ifndef KIRO_ANTHROPIC_REQUEST_H
-#define KIRO_ANTHROPIC_REQUEST_H
+#pragma once
 
 #include "core/chat/conversation.h"
 #include "core/json/reader.h"
@@ -11,5 +10,3 @@ namespace kiro::anthropic {
 chat::Conversation read_request(json::Value root);
 
 } // namespace kiro::anthropic
-
-#endif

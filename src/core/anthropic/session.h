@@ -1,6 +1,5 @@
 // metadata.user_id as Claude Code writes it.
-#ifndef KIRO_ANTHROPIC_SESSION_H
-#define KIRO_ANTHROPIC_SESSION_H
+#pragma once
 
 #include "core/chat/conversation.h"
 
@@ -11,5 +10,3 @@ namespace kiro::anthropic {
 chat::Raw session_of_user_id(chat::Raw user_id, chat::Arena &arena);
 
 } // namespace kiro::anthropic
-
-#endif

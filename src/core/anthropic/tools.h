@@ -1,6 +1,5 @@
 // `tools` and `tool_choice` of Anthropic Messages.
-#ifndef KIRO_ANTHROPIC_TOOLS_H
-#define KIRO_ANTHROPIC_TOOLS_H
+#pragma once
 
 #include "core/chat/conversation.h"
 #include "core/chat/invalid.h"
@@ -21,5 +20,3 @@ struct ToolChoice {
 ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
 
 } // namespace kiro::anthropic
-
-#endif

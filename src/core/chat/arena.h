@@ -1,6 +1,5 @@
 // Owns the few strings of a request that are made rather than sliced from the client's body.
-#ifndef KIRO_CHAT_ARENA_H
-#define KIRO_CHAT_ARENA_H
+#pragma once
 
 #include <deque>
 #include <string>
@@ -19,5 +18,3 @@ private:
 };
 
 } // namespace kiro::chat
-
-#endif

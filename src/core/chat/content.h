@@ -5,8 +5,7 @@
  * Reading is two steps, as keys come in any order: a Part collects what it finds while the body is walked;
  * its meaning is taken when its type is known.
  */
-#ifndef KIRO_CHAT_CONTENT_H
-#define KIRO_CHAT_CONTENT_H
+#pragma once
 
 #include <string_view>
 #include <vector>
@@ -62,5 +61,3 @@ void add_result_content(const Content &content, const Path &path, Arena &arena, 
 void add_texts(const Content &content, const Path &path, Arena &arena, std::vector<Raw> &texts);
 
 } // namespace kiro::chat
-
-#endif

@@ -2,8 +2,7 @@
  * What a client asks for, in no dialect. Raw strings are JSON-escaped slices of the client's body or of the
  * arena; they are valid as long as both.
  */
-#ifndef KIRO_CHAT_CONVERSATION_H
-#define KIRO_CHAT_CONVERSATION_H
+#pragma once
 
 #include <string_view>
 #include <variant>
@@ -78,5 +77,3 @@ struct Conversation {
 };
 
 } // namespace kiro::chat
-
-#endif

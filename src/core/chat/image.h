@@ -1,6 +1,5 @@
 // Images as clients send them.
-#ifndef KIRO_CHAT_IMAGE_H
-#define KIRO_CHAT_IMAGE_H
+#pragma once
 
 #include "core/chat/conversation.h"
 #include "core/chat/invalid.h"
@@ -14,5 +13,3 @@ Image image_from_base64(Raw media_type, Raw data, const Path &path, Arena &arena
 Image image_from_url(Raw url, const Path &path, Arena &arena);
 
 } // namespace kiro::chat
-
-#endif

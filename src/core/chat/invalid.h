@@ -1,7 +1,6 @@
 // How a request that cannot be served is reported from deep inside the dialects: by throwing Invalid, which
 // the C ABI turns into a kiro_failure.
-#ifndef KIRO_CHAT_INVALID_H
-#define KIRO_CHAT_INVALID_H
+#pragma once
 
 #include <cstddef>
 #include <string>
@@ -48,5 +47,3 @@ private:
 std::string quoted(json::Raw raw);
 
 } // namespace kiro::chat
-
-#endif

@@ -1,7 +1,6 @@
 // Checks of the top-level members that have no place in the Conversation: the upstream knows no sampling,
 // but a client's mistake should not pass unseen.
-#ifndef KIRO_CHAT_SCALARS_H
-#define KIRO_CHAT_SCALARS_H
+#pragma once
 
 #include <span>
 #include <string_view>
@@ -26,5 +25,3 @@ bool check_scalars(std::span<const ScalarRule> rules, std::string_view key, json
                    const Path &root);
 
 } // namespace kiro::chat
-
-#endif

@@ -2,8 +2,7 @@
 // written: tool schemas and arguments. They have no padding and no structural index of their own, which
 // rules simdjson out. On unproved text the results are meaningless but stay inside the text.
 
-#ifndef KIRO_JSON_CURSOR_H
-#define KIRO_JSON_CURSOR_H
+#pragma once
 
 #include <string_view>
 
@@ -60,5 +59,3 @@ private:
 };
 
 } // namespace kiro::json
-
-#endif

@@ -1,7 +1,6 @@
 // Raw strings: what stands between the quotes of a JSON string, escapes kept.
 
-#ifndef KIRO_JSON_RAW_H
-#define KIRO_JSON_RAW_H
+#pragma once
 
 #include <cstddef>
 #include <cstdint>
@@ -46,5 +45,3 @@ inline bool is_low_surrogate(uint32_t unit) {
 }
 
 } // namespace kiro::json
-
-#endif

@@ -6,8 +6,7 @@
  * check what it skips. Errors that are left then (out of memory) are thrown.
  */
 
-#ifndef KIRO_JSON_READER_H
-#define KIRO_JSON_READER_H
+#pragma once
 
 #include <charconv>
 #include <limits>
@@ -160,5 +159,3 @@ private:
 };
 
 } // namespace kiro::json
-
-#endif

@@ -1,8 +1,7 @@
 // The strict pass over a whole JSON text. simdjson on demand checks only what it touches, so what is
 // forwarded as raw slices has to be proved here.
 
-#ifndef KIRO_JSON_VALIDATE_H
-#define KIRO_JSON_VALIDATE_H
+#pragma once
 
 #include <cstddef>
 #include <string_view>
@@ -25,5 +24,3 @@ Validation validate(std::string_view text);
 void replace_lone_surrogates(char *text, size_t length);
 
 } // namespace kiro::json
-
-#endif

@@ -1,7 +1,6 @@
 // Appends JSON to a string. The caller owns the structure; these own the escaping.
 
-#ifndef KIRO_JSON_WRITER_H
-#define KIRO_JSON_WRITER_H
+#pragma once
 
 #include <cstdint>
 #include <string>
@@ -29,5 +28,3 @@ void append_uint(std::string &out, uint64_t value);
 void append_double(std::string &out, double value);
 
 } // namespace kiro::json
-
-#endif

@@ -1,6 +1,5 @@
 // SHA-256 and the deterministic identifiers made of it.
-#ifndef KIRO_KIRO_DIGEST_H
-#define KIRO_KIRO_DIGEST_H
+#pragma once
 
 #include <array>
 #include <cstdint>
@@ -33,5 +32,3 @@ std::string uuid_of(Sha256 &hash);
 std::string short_hash(std::string_view data);
 
 } // namespace kiro::kiro
-
-#endif

@@ -1,6 +1,5 @@
 // Model names: what clients write, what the upstream knows.
-#ifndef KIRO_KIRO_MODELS_H
-#define KIRO_KIRO_MODELS_H
+#pragma once
 
 #include <cstdint>
 #include <string>
@@ -29,5 +28,3 @@ const ModelFacts *find_model(std::string_view id);
 uint32_t context_window(std::string_view id);
 
 } // namespace kiro::kiro
-
-#endif

@@ -1,7 +1,6 @@
 // Tool names and call ids within the upstream's limits. Both maps are deterministic: the same history gives
 // the same bytes in every request.
-#ifndef KIRO_KIRO_NAMES_H
-#define KIRO_KIRO_NAMES_H
+#pragma once
 
 #include <string>
 #include <string_view>
@@ -52,5 +51,3 @@ private:
 };
 
 } // namespace kiro::kiro
-
-#endif

@@ -1,6 +1,5 @@
 // GenerateAssistantResponse: the neutral conversation as Kiro JSON.
-#ifndef KIRO_KIRO_REQUEST_H
-#define KIRO_KIRO_REQUEST_H
+#pragma once
 
 #include <string>
 #include <string_view>
@@ -39,5 +38,3 @@ Request prepare(chat::Conversation &conversation, std::string_view model, std::s
 void write(const Request &request, kiro_wire wire, std::string_view profile_arn, std::string &out);
 
 } // namespace kiro::kiro
-
-#endif

@@ -1,6 +1,5 @@
 // Tool schemas within what the upstream takes.
-#ifndef KIRO_KIRO_SCHEMA_H
-#define KIRO_KIRO_SCHEMA_H
+#pragma once
 
 #include <string>
 #include <string_view>
@@ -15,5 +14,3 @@ namespace kiro::kiro {
 void append_schema(std::string &out, std::string_view schema);
 
 } // namespace kiro::kiro
-
-#endif

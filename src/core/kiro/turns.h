@@ -3,8 +3,7 @@
  * tool call answered in the next turn, legal names and ids. These are the steps that get a client's
  * conversation there; kiro/request.cpp has their order.
  */
-#ifndef KIRO_KIRO_TURNS_H
-#define KIRO_KIRO_TURNS_H
+#pragma once
 
 #include <string_view>
 #include <vector>
@@ -64,5 +63,3 @@ void fill_results(Turns &turns, chat::Arena &arena);
 void fill_blank_turns(Turns &turns, bool has_system);
 
 } // namespace kiro::kiro
-
-#endif

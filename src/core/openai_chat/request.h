@@ -1,6 +1,5 @@
 // OpenAI Chat Completions: the body of POST /v1/chat/completions.
-#ifndef KIRO_OPENAI_CHAT_REQUEST_H
-#define KIRO_OPENAI_CHAT_REQUEST_H
+#pragma once
 
 #include "core/chat/conversation.h"
 #include "core/json/reader.h"
@@ -11,5 +10,3 @@ namespace kiro::openai_chat {
 chat::Conversation read_request(json::Value root);
 
 } // namespace kiro::openai_chat
-
-#endif

@@ -1,6 +1,5 @@
 // `tools`, `tool_choice`, and their forerunners `functions` and `function_call`.
-#ifndef KIRO_OPENAI_CHAT_TOOLS_H
-#define KIRO_OPENAI_CHAT_TOOLS_H
+#pragma once
 
 #include "core/chat/conversation.h"
 #include "core/chat/invalid.h"
@@ -18,5 +17,3 @@ struct ToolChoice {
 ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
 
 } // namespace kiro::openai_chat
-
-#endif

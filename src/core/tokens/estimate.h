@@ -3,8 +3,7 @@
  * * 1.1. Made for prompts of prose, code and JSON; off by some ten percent. Works on UTF-8 and on raw JSON
  * strings alike, where escapes count as the ASCII they are.
  */
-#ifndef KIRO_TOKENS_ESTIMATE_H
-#define KIRO_TOKENS_ESTIMATE_H
+#pragma once
 
 #include <cstddef>
 #include <cstdint>
@@ -24,5 +23,3 @@ struct Characters {
 uint64_t estimate(const Characters &characters);
 
 } // namespace kiro::tokens
-
-#endif
