@@ -35,7 +35,7 @@ sub start_sim (@args) {
     return ($json->decode(join '', <$fh>), $pid);
 }
 
-END { kill TERM => @running if @running; waitpid $_, 0 for @running }
+END { local $?; kill TERM => @running if @running; waitpid $_, 0 for @running }
 
 # --- a small client: HTTP/1.1 over plain or TLS sockets ---------------------------------------------------------
 

@@ -69,19 +69,17 @@ sub _pop ($heap) {
     return $top;
 }
 
-# A mistake in one callback must not end the others.
-sub _guarded ($callback) { eval { $callback->(); 1 } or warn "kiro-sim: $@" }
-
 sub stop ($self) { $self->{stop} = 1 }
 
+# A mistake in one callback must not end the others.
 sub run ($self) {
     my $heap = $self->{heap};
     while (!$self->{stop}) {
         my $now = now_ms();
         while (@$heap && $heap->[0] <= $now) {
-            _guarded($_) for @{ delete $self->{bucket}{ _pop($heap) } };
+            for my $callback (@{ delete $self->{bucket}{ _pop($heap) } }) { eval { $callback->(); 1 } or warn "kiro-sim: $@" }
         }
-        if (my @ready = splice @{ $self->{ready} }) { _guarded($_) for @ready }
+        if (my @ready = splice @{ $self->{ready} }) { for my $callback (@ready) { eval { $callback->(); 1 } or warn "kiro-sim: $@" } }
         my $wait = @{ $self->{ready} } ? 0 : @$heap ? ($heap->[0] - now_ms()) / 1000 : 1;
         $wait = 0 if $wait < 0;
         $wait = 1 if $wait > 1;    # a signal may have come just before select

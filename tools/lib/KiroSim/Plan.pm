@@ -76,6 +76,7 @@ sub _checked ($element) {
     for my $field (sort keys %$element) {
         my $type = $FIELD{$field} // die "unknown plan field '$field'\n";
         my $value = $element->{$field};
+        if ($type eq 'number' && is_string($value) && $value =~ /\A[0-9]+(?:\.[0-9]+)?\z/) { $value = $element->{$field} = 0 + $value }
         die "plan field '$field' must be $type\n" if defined $value && !$FITS{$type}->($value);
     }
     my $cut = $element->{cut};
@@ -147,7 +148,7 @@ sub upload ($self, $spec) {
     }
     else {
         $self->{named}{$name} = $entry;
-        delete @{ $self->{count} }{ grep { /\A\Q$name\E\0|[\0,\s]\Q$name\E(?:[,\s]|\z)/ } keys %{ $self->{count} } };
+        delete @{ $self->{count} }{ grep { /\A\Q$name\E\0|[\0,\s"]\Q$name\E(?:[,\s"]|\z)/ } keys %{ $self->{count} } };
     }
     return scalar @{ $entry->{plan} };
 }

@@ -355,7 +355,10 @@ sub _refresh ($self, $conn, $q, $entry, $op, $wire) {
         $self->{loop}->at(KiroSim::Loop::now_ms() + $plan->{hang_ms}, sub { $conn->close('cut_fin') }) if defined $plan->{hang_ms};
         return;
     }
-    my $act = sub { $self->_refresh_now($conn, $q, $entry, $wire, $plan) if !$conn->{closed} };
+    my $act = sub {
+        return $self->_decided($entry, 0) if $conn->{closed};
+        $self->_refresh_now($conn, $q, $entry, $wire, $plan);
+    };
     if (defined $plan->{hold}) {
         my $inner = $act;
         $act = sub { $self->hold($conn, $plan->{hold}, $inner) };
