@@ -281,7 +281,7 @@ TEST(Credential, TakesARefreshToken) {
 TEST(Credential, OperatorSettingsWin) {
     kiro_failure f;
     const auto cred = parse(social_json(refresh_token()), &f);
-    const std::string before = serialize(cred);
+    const std::string own_arn = text(view(cred).profile_arn);
     const char *arn = "arn:aws:codewhisperer:eu-central-1:000000000000:profile/OWN";
     ASSERT_EQ(kiro_credential_override(cred.get(), str(arn), str("eu-north-1")), KIRO_OK);
     EXPECT_EQ(text(view(cred).profile_arn), arn);
@@ -291,7 +291,15 @@ TEST(Credential, OperatorSettingsWin) {
     EXPECT_EQ(kiro_credential_override(cred.get(), str("nonsense"), str("")), KIRO_ERROR);
     EXPECT_EQ(kiro_credential_override(cred.get(), str(""), str("Evil/..")), KIRO_ERROR);
     EXPECT_EQ(text(view(cred).profile_arn), arn);
-    EXPECT_EQ(serialize(cred), before) << "settings must not stay behind in the state file";
+
+    const std::string body = R"({"accessToken":"SECRETn","profileArn":")" + own_arn + "\"}";
+    ASSERT_EQ(kiro_refresh_reply(cred.get(), noon, 200, body.data(), body.size(), &f), KIRO_REFRESH_OK);
+    EXPECT_EQ(text(view(cred).profile_arn), arn) << "after a refresh, too";
+
+    const auto again = parse(serialize(cred), &f);
+    ASSERT_TRUE(again) << f.message;
+    EXPECT_EQ(text(view(again).profile_arn), arn);
+    EXPECT_EQ(text(view(again).sso_region), "eu-north-1");
 }
 
 TEST(Credential, SurvivesTheStateFormat) {
@@ -413,6 +421,28 @@ TEST(PreferState, ARegistrationThatTheStateLacksIsTaken) {
     const auto source = parse(oidc_json(refresh_token(), registration_members() + ","), &f);
     EXPECT_EQ(kiro_credential_prefer_state(source.get(), state.get()), 0);
     EXPECT_EQ(kiro_credential_prefer_state(source.get(), source.get()), 1);
+}
+
+TEST(PreferState, OfTwoStatesTheDescendantWins) {
+    kiro_failure f;
+    const auto older = parse(serialize(parse(social_json(refresh_token()), &f)), &f);
+    refresh(older, noon, refresh_token('1'));
+    const auto newer = own(kiro_credential_copy(older.get()));
+    // Its access token may even end sooner.
+    refresh(newer, noon - 7200 * 1000, refresh_token('2'));
+    EXPECT_EQ(kiro_credential_prefer_state(newer.get(), older.get()), 0);
+    EXPECT_EQ(kiro_credential_prefer_state(older.get(), newer.get()), 1);
+    const auto sibling = own(kiro_credential_copy(older.get()));
+    refresh(sibling, noon, refresh_token('3'));
+    EXPECT_EQ(kiro_credential_prefer_state(newer.get(), sibling.get()), 1);
+    EXPECT_EQ(kiro_credential_prefer_state(sibling.get(), newer.get()), 0);
+}
+
+TEST(PreferState, AnotherKindOfLoginIsANewOne) {
+    kiro_failure f;
+    const auto state = parse(tokens(), &f);
+    const auto source = parse(tokens(R"(,"authMethod":"IdC")"), &f);
+    EXPECT_EQ(kiro_credential_prefer_state(source.get(), state.get()), 0);
 }
 
 TEST(PreferState, TheLineageIsBounded) {

@@ -151,6 +151,17 @@ TEST_F(Store, KeepsTheState) {
     EXPECT_EQ(files(), 1u);
 }
 
+TEST_F(Store, SettingsDoNotStayBehindInTheState) {
+    const auto cred = login();
+    const char *arn = "arn:aws:codewhisperer:eu-central-1:000000000000:profile/OWN";
+    ASSERT_EQ(kiro_credential_override(cred.get(), str(arn), str("eu-north-1")), KIRO_OK);
+    ASSERT_EQ(save(cred), KIRO_OK);
+    const auto back = load();
+    ASSERT_TRUE(back) << f_.message;
+    EXPECT_EQ(text(view(back).profile_arn), text(view(login()).profile_arn));
+    EXPECT_EQ(text(view(back).sso_region), "us-east-1");
+}
+
 TEST_F(Store, TheStateIsPrivate) {
     for (mode_t mask : {0000, 0077, 0777}) {
         const mode_t old = umask(mask);

@@ -61,8 +61,9 @@ void kiro_credential_get(const kiro_credential *cred,
 
 /*
  * Operator settings win over the source, in the view, the auth endpoint and after
- * refreshes; they do not go into the state file. Empty views change nothing.
- * KIRO_ERROR: not an ARN or not a region; nothing has changed.
+ * refreshes. A serialized record keeps them, kiro_store_read_state() drops them: set
+ * them after every read. Empty views change nothing. KIRO_ERROR: not an ARN or not
+ * a region; nothing has changed.
  */
 kiro_status kiro_credential_override(kiro_credential *cred,
     kiro_str profile_arn, kiro_str sso_region);
@@ -75,13 +76,13 @@ size_t kiro_credential_serialize(const kiro_credential *cred, char *buf,
     size_t cap);
 
 /*
- * Which to use, a source record or our own state. 1: state.
- *   - The source holds the state's current refresh token, or the one it was imported
- *     with while none replaced it: the later expires_at, the state if they are equal.
- *   - The source holds a refresh token that the state's login had before (as imported,
- *     or since; the last 32 are remembered): the state. The source's token was replaced.
- *   - Any other refresh token or key: the source. It is a new login, or its owner
- *     refreshed it.
+ * Which to use, a source record or our own state (or two states). 1: state.
+ *   - Both hold the same refresh token: the later expires_at, the state if they are
+ *     equal.
+ *   - One holds a refresh token that the other's login had before (as imported, or
+ *     since; the last 32 are remembered): the other. That token was replaced.
+ *   - Any other refresh token, key or kind of login: the source. It is a new login, or
+ *     its owner refreshed it.
  */
 int kiro_credential_prefer_state(const kiro_credential *source,
     const kiro_credential *state);

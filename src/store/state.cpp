@@ -46,6 +46,9 @@ std::optional<Credential> read_state(const char *dir, const char *account, kiro_
     }
     auto cred = ::kiro::kiro::parse_credential(data->view(), f);
     if (cred && cred->is_state) {
+        // Those of the day it was written; the caller sets today's.
+        cred->operator_profile_arn.clear();
+        cred->operator_region.clear();
         return cred;
     }
     const std::string why = cred ? "it was not written by ngx_kiro" : f->message;

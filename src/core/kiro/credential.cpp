@@ -10,6 +10,10 @@ namespace {
 
 constexpr size_t fingerprint_length = 32;
 
+bool contains(const std::vector<std::string> &lineage, const std::string &fingerprint) {
+    return std::find(lineage.begin(), lineage.end(), fingerprint) != lineage.end();
+}
+
 } // namespace
 
 bool is_token(std::string_view text) {
@@ -28,6 +32,10 @@ std::string fingerprint_of(std::string_view secret) {
         text.push_back(hex[hash[i] & 15]);
     }
     return text;
+}
+
+std::string current_fingerprint(const Credential &cred) {
+    return fingerprint_of(cred.refresh_token.empty() ? cred.access_token.view() : cred.refresh_token.view());
 }
 
 std::optional<HttpsUrl> parse_https_url(std::string_view url) {
@@ -55,18 +63,24 @@ std::optional<HttpsUrl> parse_https_url(std::string_view url) {
 }
 
 bool prefer_state(const Credential &source, const Credential &state) {
-    const bool same_token = source.login == state.login &&
-                            source.refresh_token.view() == state.refresh_token.view() &&
-                            !source.refresh_token.empty();
-    if (same_token || source.fingerprint == state.fingerprint) {
-        if (source.login == KIRO_LOGIN_OIDC && source.has_registration() && !state.has_registration()) {
-            return false;
-        }
-        // A state whose refresh token was replaced descends from the source, however
-        // long the source's access token may live.
-        return !same_token && !state.lineage.empty() ? true : state.expires_at >= source.expires_at;
+    const std::string from_source = current_fingerprint(source);
+    const std::string from_state = current_fingerprint(state);
+    if (source.login != state.login) {
+        return false;
     }
-    return std::find(state.lineage.begin(), state.lineage.end(), source.fingerprint) != state.lineage.end();
+    if (from_source == from_state) {
+        const bool registration_came = source.has_registration() && !state.has_registration();
+        return !registration_came && state.expires_at >= source.expires_at;
+    }
+    if (contains(source.lineage, from_state)) {
+        return false;
+    }
+    if (contains(state.lineage, from_source) || state.fingerprint == from_source) {
+        return true;
+    }
+    // Two states of one login, neither made from the other.
+    const bool siblings = source.is_state && source.fingerprint == state.fingerprint;
+    return siblings && state.expires_at >= source.expires_at;
 }
 
 } // namespace kiro::kiro

@@ -39,7 +39,8 @@ struct Credential {
     std::vector<std::string> lineage;
     bool is_state = false;
 
-    // Settings of the operator: they win, and never reach the state file.
+    // Settings of the operator: they win. A serialized record keeps them apart, so that
+    // a setting that was taken back does not stay behind in the state file.
     std::string operator_profile_arn;
     std::string operator_region;
 
@@ -57,6 +58,9 @@ bool is_token(std::string_view text);
 
 // Hex, 32 characters, one way: fit for logs.
 std::string fingerprint_of(std::string_view secret);
+
+// Of the refresh token, or of the access token or key if there is none.
+std::string current_fingerprint(const Credential &cred);
 
 // An absolute https URL without user, query and fragment.
 struct HttpsUrl {

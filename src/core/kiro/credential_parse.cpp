@@ -23,7 +23,9 @@ struct Raw {
     std::string_view access_token, refresh_token, api_key;
     std::string_view client_id, client_secret, client_id_hash;
     std::string_view profile_arn, region, auth_method, provider, start_url;
-    std::string_view token_endpoint, issuer_url, fingerprint;
+    std::string_view token_endpoint, issuer_url;
+    // of a state only
+    std::string_view fingerprint, operator_profile_arn, operator_region;
 };
 
 bool is_any(std::string_view) {
@@ -56,6 +58,8 @@ struct TextMember {
 };
 
 constexpr const char *token_form = "visible ASCII without white space";
+constexpr const char *arn_form = "arn:aws:codewhisperer:REGION:ACCOUNT:profile/ID";
+constexpr const char *region_form = "an AWS region";
 
 constexpr TextMember text_members[] = {
     {"accessToken", "access_token", &Raw::access_token, max_token, is_token, token_form},
@@ -65,9 +69,8 @@ constexpr TextMember text_members[] = {
     {"clientSecret", "client_secret", &Raw::client_secret, max_client_secret, is_token, token_form},
     {"clientIdHash", "client_id_hash", &Raw::client_id_hash, 128, is_file_stem,
      "letters, digits, \"_\" and \"-\""},
-    {"profileArn", "profile_arn", &Raw::profile_arn, 256, is_arn,
-     "arn:aws:codewhisperer:REGION:ACCOUNT:profile/ID"},
-    {"region", "region", &Raw::region, 32, is_region, "an AWS region"},
+    {"profileArn", "profile_arn", &Raw::profile_arn, 256, is_arn, arn_form},
+    {"region", "region", &Raw::region, 32, is_region, region_form},
     {"authMethod", "auth_method", &Raw::auth_method, max_text, is_any, ""},
     {"provider", "provider", &Raw::provider, max_text, is_any, ""},
     {"startUrl", "start_url", &Raw::start_url, max_text, is_any, ""},
@@ -77,6 +80,8 @@ constexpr TextMember text_members[] = {
 
 constexpr TextMember state_members[] = {
     {"fingerprint", "fingerprint", &Raw::fingerprint, 32, is_fingerprint, "32 hex digits"},
+    {"operatorProfileArn", "operatorProfileArn", &Raw::operator_profile_arn, 256, is_arn, arn_form},
+    {"operatorRegion", "operatorRegion", &Raw::operator_region, 32, is_region, region_form},
 };
 
 constexpr TextMember registration_members[] = {text_members[3], text_members[4]};
@@ -408,6 +413,8 @@ std::optional<Credential> parse_credential(std::string_view text, kiro_failure *
             return std::nullopt;
         }
         cred.fingerprint = raw.fingerprint;
+        cred.operator_profile_arn = raw.operator_profile_arn;
+        cred.operator_region = raw.operator_region;
     } else {
         cred.fingerprint =
             fingerprint_of(cred.refresh_token.empty() ? cred.access_token.view() : cred.refresh_token.view());

@@ -39,6 +39,8 @@ Secret serialize(const Credential &cred) {
     out.member("tokenEndpoint", std::string_view(cred.token_endpoint));
     out.member("issuerUrl", std::string_view(cred.issuer_url));
     out.member("scopes", std::string_view(cred.scopes));
+    out.member("operatorProfileArn", std::string_view(cred.operator_profile_arn));
+    out.member("operatorRegion", std::string_view(cred.operator_region));
     out.member("fingerprint", std::string_view(cred.fingerprint));
     out.member(state_format::lineage, cred.lineage);
     return out.finish();
