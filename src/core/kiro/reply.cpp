@@ -195,6 +195,7 @@ void ReplyReader::take_tool(string_view payload) {
     if (!good(scanner.valid() && !odd)) {
         return;
     }
+    output_.add(input.value); // paid for, whether the call becomes whole or not
     if (input.kind == json::Kind::string || input.kind == json::Kind::null) {
         tools_.add(id, name, input.kind == json::Kind::string ? input.value : string_view{});
     } else {
@@ -211,7 +212,6 @@ void ReplyReader::take_tool(string_view payload) {
         }
     }
     output_.add(call.name);
-    output_.add(call.input);
     flush_signature();
     emit(call);
 }

@@ -1,0 +1,160 @@
+// Every stream vector through both dialects, streamed and collected, cut everywhere: against goldens,
+// against the manifest, and by the rules of strict clients.
+
+#include "support/reply_run.h"
+#include "support/vectors.h"
+
+#include <cstdlib>
+#include <fstream>
+
+namespace {
+
+std::string describe(const test::Outcome &o) {
+    std::string text = "gate ";
+    text += o.gate == KIRO_GATE_FAILED ? "failed" : "complete";
+    text += "\nfailure ";
+    text += kiro_failure_name(o.failure.kind);
+    text += " retry " + std::to_string(o.failure.retry);
+    text += "\nfinished " + std::to_string(o.info.finished) + " failed " + std::to_string(o.info.failed);
+    text += "\nstop " + o.stop;
+    text += "\ntokens " + std::to_string(o.info.input_tokens) + " " + std::to_string(o.info.output_tokens);
+    char numbers[64];
+    snprintf(numbers, sizeof(numbers), "\ncredits %g context %g\n\n", o.info.credits, o.info.context_percent);
+    return text + numbers + o.output;
+}
+
+std::string golden(const std::string &name, const std::string &got) {
+    const std::string path = std::string(KIRO_TEST_DATA) + "/reply/" + name + ".txt";
+    if (std::getenv("KIRO_WRITE_GOLDEN") != nullptr) {
+        std::ofstream(path, std::ios::binary) << got;
+    }
+    return test::read_file(path);
+}
+
+std::vector<const test::Vector *> streams() {
+    std::vector<const test::Vector *> all;
+    for (const test::Vector &v : test::vectors()) {
+        if (v.kind == "stream") {
+            all.push_back(&v);
+        }
+    }
+    return all;
+}
+
+TEST(ReplyVectors, GoldensAtEverySplit) {
+    ASSERT_EQ(streams().size(), 23u);
+    for (const test::Vector *v : streams()) {
+        for (const test::Mode &mode : test::kModes) {
+            const std::string name = v->name + "." + mode.name;
+            SCOPED_TRACE(name);
+            const std::string usual = describe(test::run_bytes(mode, v->bytes));
+            ASSERT_EQ(usual, golden(name, usual));
+            // If the failure comes in the piece that would have opened the gate, nothing is sent and it
+            // keeps its true status.
+            std::string early;
+            for (const auto &plan : test::plans(*v)) {
+                const test::Outcome outcome = test::run(mode, v->bytes, plan);
+                const std::string got = describe(outcome);
+                if (outcome.early && got != usual) {
+                    if (early.empty()) {
+                        early = golden(name + ".early", got);
+                    }
+                    ASSERT_EQ(got, early) << plan[0];
+                } else {
+                    ASSERT_EQ(got, usual) << plan[0];
+                }
+            }
+        }
+    }
+}
+
+struct StopWords {
+    const char *openai;
+    const char *anthropic;
+};
+
+// The table of the protocol notes, written down a second time.
+StopWords stop_words(const test::Expect &e, bool legacy_end) {
+    if (!e.bad_tool.empty() || !e.open_tool.empty() || (!e.complete && !legacy_end)) {
+        return {"length", "max_tokens"};
+    }
+    if (e.stop == "MODEL_CONTEXT_WINDOW_EXCEEDED") {
+        return {"length", "model_context_window_exceeded"};
+    }
+    if (!e.tools.empty()) {
+        return {"tool_calls", "tool_use"};
+    }
+    return {"stop", "end_turn"};
+}
+
+TEST(ReplyVectors, ManifestExpectations) {
+    for (const test::Vector *v : streams()) {
+        const test::Expect &e = *v->expect;
+        const bool legacy_end = !e.complete && e.credits.has_value();
+        const bool whole = e.complete || legacy_end;
+        for (const test::Mode &mode : test::kModes) {
+            SCOPED_TRACE(v->name + "." + mode.name);
+            const test::Outcome o = test::run_bytes(mode, v->bytes);
+            if (e.context_percent) {
+                EXPECT_DOUBLE_EQ(o.info.context_percent, *e.context_percent);
+            }
+            if (e.credits) {
+                EXPECT_DOUBLE_EQ(o.info.credits, *e.credits);
+            }
+            if (!mode.stream && !whole) {
+                EXPECT_EQ(o.gate, KIRO_GATE_FAILED);
+                EXPECT_EQ(o.output, "");
+                EXPECT_EQ(o.failure.kind,
+                          e.exception.empty() ? KIRO_FAIL_UPSTREAM_CUT : KIRO_FAIL_OVERLOADED);
+                EXPECT_EQ(o.failure.retry, KIRO_RETRY_BACKOFF);
+                continue;
+            }
+            EXPECT_EQ(o.gate, KIRO_GATE_COMPLETE);
+            test::Seen seen;
+            ASSERT_NO_THROW(seen = test::read(mode, o.output)) << o.output;
+            EXPECT_EQ(seen.text, e.text);
+            EXPECT_EQ(seen.reasoning, e.reasoning);
+            if (mode.api == KIRO_API_ANTHROPIC) {
+                EXPECT_EQ(seen.signature + seen.opaque, e.signature);
+            }
+            ASSERT_EQ(seen.tools.size(), e.tools.size());
+            for (size_t i = 0; i < seen.tools.size(); ++i) {
+                EXPECT_EQ(seen.tools[i].id, e.tools[i].id);
+                EXPECT_EQ(seen.tools[i].name, e.tools[i].name);
+                EXPECT_EQ(seen.tools[i].input, e.tools[i].input);
+            }
+            EXPECT_EQ(seen.error, !e.exception.empty());
+            EXPECT_EQ(o.info.failed != 0, !e.exception.empty());
+            if (e.exception.empty()) {
+                const StopWords words = stop_words(e, legacy_end);
+                EXPECT_EQ(seen.stop, mode.api == KIRO_API_ANTHROPIC ? words.anthropic : words.openai);
+                EXPECT_EQ(o.stop, seen.stop);
+                EXPECT_EQ(o.failure.kind, whole ? KIRO_FAIL_NONE : KIRO_FAIL_UPSTREAM_CUT);
+                if (seen.usage && seen.stop != "") {
+                    EXPECT_EQ(seen.output, o.info.output_tokens);
+                    EXPECT_EQ(seen.input, o.info.input_tokens);
+                }
+            }
+        }
+    }
+}
+
+TEST(ReplyVectors, NegativeOnesAreProtocolFailures) {
+    for (const test::Vector &v : test::vectors()) {
+        if (v.kind != "negative") {
+            continue;
+        }
+        for (const test::Mode &mode : test::kModes) {
+            SCOPED_TRACE(v.name + "." + mode.name);
+            for (const auto &plan : test::plans(v)) {
+                const test::Outcome o = test::run(mode, v.bytes, plan);
+                ASSERT_EQ(o.gate, KIRO_GATE_FAILED);
+                ASSERT_EQ(o.failure.kind, KIRO_FAIL_UPSTREAM_PROTOCOL);
+                ASSERT_EQ(o.failure.retry, KIRO_RETRY_BACKOFF);
+                ASSERT_EQ(o.output, "");
+            }
+        }
+    }
+}
+
+} // namespace

@@ -1,0 +1,148 @@
+// Drives a kiro_reply as nginx does.
+#pragma once
+
+#include "kiro/reply.h"
+
+#include "support/sse.h"
+
+#include <gtest/gtest.h>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace test {
+
+struct Mode {
+    kiro_api api;
+    bool stream;
+    const char *name;
+};
+
+inline constexpr Mode kModes[] = {
+    {KIRO_API_OPENAI_CHAT, true, "openai.stream"},
+    {KIRO_API_OPENAI_CHAT, false, "openai.collected"},
+    {KIRO_API_ANTHROPIC, true, "anthropic.stream"},
+    {KIRO_API_ANTHROPIC, false, "anthropic.collected"},
+};
+
+inline Seen read(const Mode &mode, std::string_view output) {
+    if (mode.api == KIRO_API_ANTHROPIC) {
+        return mode.stream ? read_anthropic_stream(output) : read_anthropic_object(output);
+    }
+    return mode.stream ? read_openai_stream(output) : read_openai_object(output);
+}
+
+using Reply = std::unique_ptr<kiro_reply, decltype(&kiro_reply_free)>;
+
+inline Reply make_reply(const Mode &mode, size_t max_collect = 0,
+                        std::string_view model = "claude-sonnet-4.5") {
+    kiro_reply_options opts{};
+    opts.api = mode.api;
+    opts.stream = mode.stream;
+    opts.model = {model.data(), model.size()};
+    opts.id = {"0123456789abcdef", 16};
+    opts.created = 1790000000;
+    opts.max_collect = max_collect;
+    return Reply(kiro_reply_create(&opts), kiro_reply_free);
+}
+
+struct Outcome {
+    kiro_gate gate = KIRO_GATE_WAIT;
+    bool early = false; // failed before anything was given out
+    kiro_failure failure{};
+    kiro_reply_info info{};
+    std::string stop;
+    std::string output;
+};
+
+class Run {
+public:
+    explicit Run(const Mode &mode, size_t max_collect = 0) : reply_(make_reply(mode, max_collect)) {}
+
+    kiro_reply *get() { return reply_.get(); }
+
+    void feed(std::string_view bytes) {
+        const std::vector<char> piece(bytes.begin(), bytes.end()); // so that a view kept too long is noticed
+        EXPECT_EQ(kiro_reply_feed(reply_.get(), piece.data(), piece.size()), KIRO_OK);
+        // What was given out before must not have moved.
+        EXPECT_EQ(std::string_view(given_.data, given_.len), copy_);
+        drain();
+    }
+
+    void drain() {
+        const kiro_gate gate = kiro_reply_gate(reply_.get());
+        if (!committed_) {
+            if (gate == KIRO_GATE_WAIT || gate == KIRO_GATE_FAILED) {
+                kiro_str none;
+                EXPECT_EQ(kiro_reply_next(reply_.get(), &none), KIRO_AGAIN);
+                return;
+            }
+            kiro_reply_commit(reply_.get());
+            committed_ = true;
+        }
+        if (kiro_reply_next(reply_.get(), &given_) != KIRO_OK) {
+            copy_.clear();
+            return;
+        }
+        copy_.assign(given_.data, given_.len);
+        output_ += copy_;
+        if (!kiro_reply_done(reply_.get())) {
+            return; // the rest after the next feed, as under back-pressure
+        }
+        while (kiro_reply_next(reply_.get(), &given_) == KIRO_OK) {
+            output_.append(given_.data, given_.len);
+        }
+        copy_.clear();
+        given_ = {};
+    }
+
+    Outcome eof() {
+        EXPECT_EQ(kiro_reply_eof(reply_.get()), KIRO_OK);
+        return end();
+    }
+
+    Outcome end() {
+        drain();
+        for (kiro_str rest; committed_ && kiro_reply_next(reply_.get(), &rest) == KIRO_OK;) {
+            output_.append(rest.data, rest.len);
+        }
+        EXPECT_TRUE(kiro_reply_done(reply_.get()));
+        Outcome outcome;
+        outcome.gate = kiro_reply_gate(reply_.get());
+        outcome.early = outcome.gate == KIRO_GATE_FAILED;
+        outcome.failure = *kiro_reply_failure(reply_.get());
+        kiro_reply_get_info(reply_.get(), &outcome.info);
+        outcome.stop.assign(outcome.info.stop_reason.data ? outcome.info.stop_reason.data : "",
+                            outcome.info.stop_reason.len);
+        outcome.output = output_;
+        return outcome;
+    }
+
+private:
+    Reply reply_;
+    bool committed_ = false;
+    kiro_str given_{};
+    std::string copy_;
+    std::string output_;
+};
+
+inline Outcome run(const Mode &mode, std::string_view bytes, const std::vector<size_t> &plan) {
+    Run run(mode);
+    size_t at = 0;
+    for (size_t n : plan) {
+        run.feed(bytes.substr(at, n));
+        at += n;
+    }
+    return run.eof();
+}
+
+inline Outcome run(const Mode &mode, std::string_view bytes) {
+    return run(mode, bytes, {bytes.size()});
+}
+
+inline Outcome run_bytes(const Mode &mode, std::string_view bytes) {
+    return run(mode, bytes, std::vector<size_t>(bytes.size(), 1));
+}
+
+} // namespace test

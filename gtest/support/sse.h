@@ -1,0 +1,389 @@
+// Strict readers of both dialects' streams: what the pickiest clients insist on, and what they would show.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <simdjson.h>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace test {
+
+struct SeenTool {
+    std::string id, name, input; // minified
+
+    bool operator==(const SeenTool &) const = default;
+};
+
+struct Seen {
+    std::string text, reasoning, signature, opaque;
+    std::vector<SeenTool> tools;
+    std::vector<std::string> blocks; // Anthropic: the types in order
+    std::string stop;
+    uint64_t input = 0, output = 0;
+    bool usage = false;
+    bool error = false; // the stream ended with one
+    std::string error_type;
+};
+
+struct BadStream : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+inline void need(bool condition, const std::string &what) {
+    if (!condition) {
+        throw BadStream(what);
+    }
+}
+
+struct SseEvent {
+    std::string name, data;
+    bool comment = false;
+};
+
+// Events by the narrowest reading of the format: an optional event line, one data line, a blank line.
+inline std::vector<SseEvent> split_sse(std::string_view text) {
+    std::vector<SseEvent> events;
+    while (!text.empty()) {
+        const size_t end = text.find("\n\n");
+        need(end != text.npos, "stream does not end with a blank line");
+        std::string_view block = text.substr(0, end);
+        text.remove_prefix(end + 2);
+        SseEvent event;
+        if (block.starts_with(":")) {
+            need(block.find('\n') == block.npos, "comment with a second line");
+            event.comment = true;
+        } else {
+            if (block.starts_with("event: ")) {
+                const size_t line = block.find('\n');
+                need(line != block.npos, "event without data");
+                event.name = block.substr(7, line - 7);
+                block.remove_prefix(line + 1);
+            }
+            need(block.starts_with("data: "), "no data line");
+            need(block.find('\n') == block.npos && block.find('\r') == block.npos,
+                 "more than one line of data");
+            event.data = block.substr(6);
+        }
+        events.push_back(event);
+    }
+    return events;
+}
+
+using Json = simdjson::dom::element;
+
+inline std::string str(const Json &object, const char *key) {
+    std::string_view value;
+    need(object[key].get(value) == simdjson::SUCCESS, std::string("no string ") + key);
+    need(simdjson::validate_utf8(value.data(), value.size()), "not UTF-8");
+    return std::string(value);
+}
+
+inline uint64_t num(const Json &object, const char *key) {
+    uint64_t value;
+    need(object[key].get(value) == simdjson::SUCCESS, std::string("no integer ") + key);
+    return value;
+}
+
+inline bool has(const Json &object, const char *key) {
+    Json value;
+    return object[key].get(value) == simdjson::SUCCESS;
+}
+
+inline Json get(const Json &object, const char *key) {
+    Json value;
+    need(object[key].get(value) == simdjson::SUCCESS, std::string("no ") + key);
+    return value;
+}
+
+inline Json parse_json(simdjson::dom::parser &parser, const std::string &text) {
+    Json value;
+    need(parser.parse(text).get(value) == simdjson::SUCCESS, "not JSON: " + text);
+    return value;
+}
+
+inline std::string minified_object(const std::string &text) {
+    simdjson::dom::parser parser;
+    const Json value = parse_json(parser, text);
+    need(value.is_object(), "arguments are no object: " + text);
+    return simdjson::minify(value);
+}
+
+inline void read_openai_usage(const Json &usage, Seen &seen) {
+    seen.usage = true;
+    seen.input = num(usage, "prompt_tokens");
+    seen.output = num(usage, "completion_tokens");
+    need(num(usage, "total_tokens") == seen.input + seen.output, "total_tokens is not the sum");
+}
+
+inline void read_openai_error(const Json &error, Seen &seen) {
+    str(error, "message");
+    seen.error_type = str(error, "type");
+    need(has(error, "param") && has(error, "code"), "error without param or code");
+    seen.error = true;
+}
+
+inline Seen read_openai_stream(std::string_view text, bool include_usage = false) {
+    Seen seen;
+    simdjson::dom::parser parser;
+    std::string id, model;
+    uint64_t created = 0;
+    bool role = false, finished = false, done = false;
+    struct Call {
+        std::string id, name, arguments;
+    };
+    std::vector<Call> calls;
+    for (const SseEvent &event : split_sse(text)) {
+        need(!done && !seen.error, "something behind the end");
+        if (event.comment) {
+            continue;
+        }
+        need(event.name.empty(), "Chat has no event lines");
+        if (event.data == "[DONE]") {
+            need(finished, "[DONE] without a finish_reason");
+            done = true;
+            continue;
+        }
+        const Json chunk = parse_json(parser, event.data);
+        if (has(chunk, "error")) {
+            read_openai_error(get(chunk, "error"), seen);
+            continue;
+        }
+        need(str(chunk, "object") == "chat.completion.chunk", "object");
+        if (id.empty()) {
+            id = str(chunk, "id");
+            model = str(chunk, "model");
+            created = num(chunk, "created");
+        }
+        need(!id.empty() && id == str(chunk, "id") && model == str(chunk, "model") &&
+                 created == num(chunk, "created"),
+             "the envelope changes");
+        const simdjson::dom::array choices = get(chunk, "choices").get_array();
+        if (choices.size() == 0) {
+            need(include_usage && finished && !seen.usage, "stray chunk without choices");
+            read_openai_usage(get(chunk, "usage"), seen);
+            continue;
+        }
+        need(!finished, "a choice behind its finish_reason");
+        need(choices.size() == 1, "one choice");
+        const Json choice = choices.at(0);
+        need(num(choice, "index") == 0, "index");
+        const Json delta = get(choice, "delta");
+        need(delta.is_object(), "delta");
+        if (has(delta, "role")) {
+            need(!role && str(delta, "role") == "assistant", "role must come once");
+            role = true;
+        }
+        need(role, "the first delta has no role");
+        if (has(delta, "content") && !get(delta, "content").is_null()) {
+            seen.text += str(delta, "content");
+        }
+        if (has(delta, "reasoning_content")) {
+            seen.reasoning += str(delta, "reasoning_content");
+        }
+        if (has(delta, "tool_calls")) {
+            for (const Json part : get(delta, "tool_calls").get_array()) {
+                const uint64_t index = num(part, "index");
+                const Json function = get(part, "function");
+                if (index == calls.size()) {
+                    need(str(part, "type") == "function", "type");
+                    calls.push_back({str(part, "id"), str(function, "name"), str(function, "arguments")});
+                    need(!calls.back().id.empty() && !calls.back().name.empty(), "call without id or name");
+                } else {
+                    need(index + 1 == calls.size(), "calls are mixed or skipped");
+                    need(!has(part, "id") && !has(part, "type") && !has(function, "name"),
+                         "id or name again");
+                    calls.back().arguments += str(function, "arguments");
+                }
+            }
+        }
+        if (!get(choice, "finish_reason").is_null()) {
+            seen.stop = str(choice, "finish_reason");
+            finished = true;
+        }
+    }
+    need(done || seen.error, "no end");
+    need(!include_usage || seen.error || seen.usage, "no usage");
+    for (const Call &call : calls) {
+        seen.tools.push_back({call.id, call.name, minified_object(call.arguments)});
+    }
+    need((seen.stop == "tool_calls") <= !calls.empty(), "tool_calls without calls");
+    return seen;
+}
+
+inline Seen read_openai_object(std::string_view text) {
+    Seen seen;
+    simdjson::dom::parser parser;
+    const Json answer = parse_json(parser, std::string(text));
+    need(str(answer, "object") == "chat.completion" && !str(answer, "id").empty(), "envelope");
+    str(answer, "model");
+    num(answer, "created");
+    const Json choice = get(answer, "choices").at(0);
+    need(num(choice, "index") == 0, "index");
+    const Json message = get(choice, "message");
+    need(str(message, "role") == "assistant", "role");
+    need(get(message, "refusal").is_null(), "refusal");
+    if (has(message, "tool_calls")) {
+        for (const Json call : get(message, "tool_calls").get_array()) {
+            need(str(call, "type") == "function", "type");
+            const Json function = get(call, "function");
+            seen.tools.push_back(
+                {str(call, "id"), str(function, "name"), minified_object(str(function, "arguments"))});
+        }
+        need(!seen.tools.empty(), "empty tool_calls");
+    }
+    if (!get(message, "content").is_null()) {
+        seen.text = str(message, "content");
+    } else {
+        need(!seen.tools.empty(), "content may be null only beside calls");
+    }
+    if (has(message, "reasoning_content")) {
+        seen.reasoning = str(message, "reasoning_content");
+    }
+    seen.stop = str(choice, "finish_reason");
+    read_openai_usage(get(answer, "usage"), seen);
+    return seen;
+}
+
+inline void read_anthropic_usage(const Json &usage, Seen &seen) {
+    seen.usage = true;
+    seen.input = num(usage, "input_tokens") + num(usage, "cache_creation_input_tokens") +
+                 num(usage, "cache_read_input_tokens");
+    seen.output = num(usage, "output_tokens");
+}
+
+inline Seen read_anthropic_stream(std::string_view text) {
+    Seen seen;
+    simdjson::dom::parser parser;
+    bool started = false, delta_seen = false, stopped = false;
+    std::string open; // type of the open block
+    uint64_t index = 0;
+    bool signature_given = false;
+    SeenTool tool;
+    for (const SseEvent &event : split_sse(text)) {
+        need(!stopped && !seen.error, "something behind the end");
+        if (event.comment) {
+            continue;
+        }
+        const Json data = parse_json(parser, event.data);
+        need(event.name == str(data, "type"), "event line and type differ");
+        if (event.name == "ping") {
+            need(started, "ping before message_start");
+            continue;
+        }
+        if (event.name == "error") {
+            seen.error_type = str(get(data, "error"), "type");
+            str(get(data, "error"), "message");
+            seen.error = true;
+            continue;
+        }
+        if (event.name == "message_start") {
+            need(!started, "second message_start");
+            started = true;
+            const Json message = get(data, "message");
+            need(!str(message, "id").empty() && str(message, "type") == "message" &&
+                     str(message, "role") == "assistant",
+                 "message");
+            str(message, "model");
+            need(get(message, "content").get_array().size() == 0, "content at the start");
+            need(get(message, "stop_reason").is_null(), "stop_reason at the start");
+            read_anthropic_usage(get(message, "usage"), seen);
+            need(seen.output <= 1, "output tokens at the start");
+            continue;
+        }
+        need(started, "no message_start");
+        need(!delta_seen || event.name == "message_stop", "a block behind message_delta");
+        if (event.name == "content_block_start") {
+            need(open.empty(), "two open blocks");
+            need(num(data, "index") == index, "index");
+            const Json block = get(data, "content_block");
+            open = str(block, "type");
+            seen.blocks.push_back(open);
+            signature_given = false;
+            if (open == "text") {
+                need(str(block, "text").empty(), "text at the start");
+            } else if (open == "thinking") {
+                need(str(block, "thinking").empty() && str(block, "signature").empty(),
+                     "thinking at the start");
+            } else if (open == "tool_use") {
+                need(simdjson::minify(get(block, "input")) == "{}", "input at the start");
+                tool = {str(block, "id"), str(block, "name"), ""};
+                need(!tool.id.empty() && !tool.name.empty(), "call without id or name");
+            } else {
+                need(open == "redacted_thinking", "unknown block " + open);
+                seen.opaque += str(block, "data");
+            }
+        } else if (event.name == "content_block_delta") {
+            need(!open.empty() && num(data, "index") == index, "delta without a block");
+            const Json delta = get(data, "delta");
+            const std::string type = str(delta, "type");
+            if (type == "text_delta") {
+                need(open == "text", "text_delta elsewhere");
+                seen.text += str(delta, "text");
+            } else if (type == "thinking_delta") {
+                need(open == "thinking" && !signature_given, "thinking_delta elsewhere");
+                seen.reasoning += str(delta, "thinking");
+            } else if (type == "signature_delta") {
+                need(open == "thinking" && !signature_given, "signature must come once");
+                signature_given = true;
+                seen.signature += str(delta, "signature");
+            } else {
+                need(type == "input_json_delta" && open == "tool_use", "unknown delta " + type);
+                tool.input += str(delta, "partial_json");
+            }
+        } else if (event.name == "content_block_stop") {
+            need(!open.empty() && num(data, "index") == index, "stop without a block");
+            if (open == "tool_use") {
+                tool.input = minified_object(tool.input);
+                seen.tools.push_back(tool);
+            }
+            open.clear();
+            ++index;
+        } else if (event.name == "message_delta") {
+            need(open.empty(), "message_delta inside a block");
+            seen.stop = str(get(data, "delta"), "stop_reason");
+            need(get(get(data, "delta"), "stop_sequence").is_null(), "stop_sequence");
+            read_anthropic_usage(get(data, "usage"), seen);
+            delta_seen = true;
+        } else {
+            need(event.name == "message_stop" && delta_seen, "unknown event " + event.name);
+            stopped = true;
+        }
+    }
+    need(stopped || seen.error, "no end");
+    need((seen.stop == "tool_use") <= !seen.tools.empty(), "tool_use without calls");
+    return seen;
+}
+
+inline Seen read_anthropic_object(std::string_view text) {
+    Seen seen;
+    simdjson::dom::parser parser;
+    const Json answer = parse_json(parser, std::string(text));
+    need(!str(answer, "id").empty() && str(answer, "type") == "message" && str(answer, "role") == "assistant",
+         "envelope");
+    str(answer, "model");
+    for (const Json block : get(answer, "content").get_array()) {
+        const std::string type = str(block, "type");
+        seen.blocks.push_back(type);
+        if (type == "text") {
+            seen.text += str(block, "text");
+        } else if (type == "thinking") {
+            seen.reasoning += str(block, "thinking");
+            seen.signature += str(block, "signature");
+        } else if (type == "redacted_thinking") {
+            seen.opaque += str(block, "data");
+        } else {
+            need(type == "tool_use" && get(block, "input").is_object(), "block");
+            seen.tools.push_back(
+                {str(block, "id"), str(block, "name"), simdjson::minify(get(block, "input"))});
+        }
+    }
+    seen.stop = str(answer, "stop_reason");
+    need(get(answer, "stop_sequence").is_null(), "stop_sequence");
+    read_anthropic_usage(get(answer, "usage"), seen);
+    return seen;
+}
+
+} // namespace test
