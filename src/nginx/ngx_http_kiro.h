@@ -337,6 +337,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         refreshed:1;
     unsigned                         waiting:1;   /* in the account's queue */
     unsigned                         first_seen:1;
+    unsigned                         answered:1;  /* by the service */
     unsigned                         filter:1;    /* kiro_filter */
     unsigned                         own:1;       /* an answer of our own */
     unsigned                         replace:1;   /* a special response */

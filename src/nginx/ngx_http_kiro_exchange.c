@@ -256,6 +256,7 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ngx_memzero(&ctx->attempt, sizeof(ngx_http_kiro_attempt_t));
 
+    ctx->first_seen = 0;
     ctx->outcome = NGX_HTTP_KIRO_PENDING;
     ctx->state = NGX_HTTP_KIRO_ATTEMPT;
     ctx->attempts++;
@@ -551,6 +552,8 @@ ngx_http_kiro_commit(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     kiro_reply_commit(ctx->reply);
 
+    ctx->answered = 1;
+
     if (ngx_http_kiro_id_header(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -602,6 +605,8 @@ ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
     ctx->state = NGX_HTTP_KIRO_DONE;
 
     if (!ctx->stream) {
+
+        ctx->answered = 1;
 
         if (kiro_reply_next(ctx->reply, &piece) != KIRO_OK
             || ngx_http_kiro_id_header(r, ctx) != NGX_OK)

@@ -637,11 +637,16 @@ ngx_http_kiro_gate_bytes(ngx_http_kiro_ctx_t *ctx, u_char *p, size_t n)
 static ngx_int_t
 ngx_http_kiro_gate_verdict(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 {
+    kiro_reply_info           info;
     ngx_http_upstream_t      *u;
     ngx_http_kiro_attempt_t  *at;
 
     at = &ctx->attempt;
     u = sr->upstream;
+
+    /* nginx sets the timer of a header once */
+
+    ngx_add_timer(u->peer.connection->read, u->conf->read_timeout);
 
     if (at->status.code != NGX_HTTP_OK) {
 
@@ -660,14 +665,29 @@ ngx_http_kiro_gate_verdict(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
     switch (kiro_reply_gate(ctx->reply)) {
 
     case KIRO_GATE_WAIT:
+
+        /* an answer that is collected may take longer than its first token */
+
+        if (!ctx->first_seen) {
+            kiro_reply_get_info(ctx->reply, &info);
+
+            if (info.started) {
+                ngx_http_kiro_first_token(ctx);
+                u->state->header_time = ngx_current_msec - u->start_time;
+            }
+        }
+
         return NGX_AGAIN;
 
     case KIRO_GATE_COMMIT:
         break;
 
     case KIRO_GATE_COMPLETE:
-        ngx_http_kiro_first_token(ctx);
-        u->state->header_time = ngx_current_msec - u->start_time;
+        if (!ctx->first_seen) {
+            ngx_http_kiro_first_token(ctx);
+            u->state->header_time = ngx_current_msec - u->start_time;
+        }
+
         ctx->outcome = NGX_HTTP_KIRO_COMPLETE;
         return NGX_ERROR;
 

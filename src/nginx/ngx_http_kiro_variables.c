@@ -200,10 +200,8 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         /* a failure that a retry healed is not the request's */
 
         if (ctx->failure.kind == KIRO_FAIL_NONE
-            || (ctx->first_seen
-                && (ctx->reply == NULL
-                    || kiro_reply_failure(ctx->reply)->kind
-                       == KIRO_FAIL_NONE)))
+            || (ctx->answered
+                && kiro_reply_failure(ctx->reply)->kind == KIRO_FAIL_NONE))
         {
             return NGX_DECLINED;
         }
@@ -231,7 +229,7 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         break;
     }
 
-    if (ctx->reply == NULL || !ctx->first_seen) {
+    if (!ctx->answered && !ctx->filter) {
         return NGX_DECLINED;
     }
 

@@ -363,6 +363,7 @@ void kiro_reply_get_info(const kiro_reply *rep, kiro_reply_info *info) {
              .credits = rep->reader.credits(),
              .context_percent = rep->reader.context_percent(),
              .stop_reason = {word.data(), word.size()},
+             .started = rep->seen,
              .finished = rep->ended && (!rep->failed || rep->committed),
              .failed = rep->failed};
 }
