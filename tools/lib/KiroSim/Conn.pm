@@ -20,10 +20,12 @@ my $BUDGET   = 1 << 20;       # bytes a fast stream may send before others get t
 
 my %PHRASE = (200 => 'OK', 400 => 'Bad Request', 401 => 'Unauthorized', 402 => 'Payment Required', 403 => 'Forbidden', 404 => 'Not Found',
     405 => 'Method Not Allowed', 409 => 'Conflict', 413 => 'Content Too Large', 415 => 'Unsupported Media Type', 423 => 'Locked',
-    429 => 'Too Many Requests', 500 => 'Internal Server Error', 502 => 'Bad Gateway', 503 => 'Service Unavailable', 504 => 'Gateway Timeout');
+    429 => 'Too Many Requests', 500 => 'Internal Server Error', 502 => 'Bad Gateway', 503 => 'Service Unavailable',
+    504 => 'Gateway Timeout');
 
 sub new ($class, %arg) {
-    my $self = bless { %arg, fd => fileno $arg{socket}, in => '', out => '', out_at => 0, wants_write => 0, busy => 0, closed => 0 }, $class;
+    my $self = bless { %arg, fd => fileno $arg{socket}, in => '', out => '', out_at => 0, wants_write => 0,
+                       busy => 0, closed => 0 }, $class;
     $self->{socket}->blocking(0);
     setsockopt $self->{socket}, IPPROTO_TCP, TCP_NODELAY, 1;
     if ($arg{tls}) {
@@ -286,7 +288,8 @@ sub close ($self, $why = undef) {
 sub stream ($self, $status, $headers, $s) {
     $s->{framing} = 'close' if $s->{framing} eq 'chunked' && $self->{http} eq '1.0';
     $self->{keep} = 0 if $s->{framing} eq 'close';
-    my @more = $s->{framing} eq 'chunked' ? ('transfer-encoding' => 'chunked') : $s->{framing} eq 'length' ? ('content-length' => $s->{length}) : ();
+    my %framing = (chunked => ['transfer-encoding' => 'chunked'], length => ['content-length' => $s->{length}], close => []);
+    my @more = @{ $framing{ $s->{framing} } };
     $s->{events} = $s->{body} = 0;
     $s->{rest} = '';
     $s->{due} = KiroSim::Loop::now_ms() + $s->{first};
@@ -327,7 +330,10 @@ sub _pump_one ($self, $s, $now) {
     $entry->{events_sent} = ++$s->{events};
     $entry->{first_byte_at} //= wall_ms();
     $s->{body} += $size;
-    $frame = ($size < 4096 ? $CHUNK_HEAD[$size] //= sprintf "%x\r\n", $size : sprintf "%x\r\n", $size) . $frame . "\r\n" if $s->{framing} eq 'chunked';
+    if ($s->{framing} eq 'chunked') {
+        my $head = $size < 4096 ? $CHUNK_HEAD[$size] //= sprintf "%x\r\n", $size : sprintf "%x\r\n", $size;
+        $frame = "$head$frame\r\n";
+    }
     $s->{due} += $s->{gap};
     $s->{due} = $now + $s->{gap} if $s->{due} <= $now;
     my $count = $self->{ssl} || $self->{out} ne '' ? 0 : syswrite $self->{socket}, $frame;

@@ -7,7 +7,8 @@ use KiroSim::Json qw(decode_json decode_prefix is_number is_string);
 
 # Field => what it must be.
 my %FIELD = (
-    map({ $_ => 'number' } qw(status retry_after_ms delay_ms first_ms gap_ms words bytes piece context_pct silence_ms silence_at chunk chunk_ms hold_at)),
+    map({ $_ => 'number' } qw(status retry_after_ms delay_ms first_ms gap_ms words bytes piece context_pct silence_ms silence_at
+        chunk chunk_ms hold_at)),
     map({ $_ => 'string' } qw(type message raw_body text vector hold framing cut_mode)),
     map({ $_ => 'object' } qw(headers reasoning metadata exception error_frame corrupt)),
     map({ $_ => 'objects' } qw(tools events)),
@@ -46,7 +47,8 @@ my %BUILTIN = (
                    message => 'Too many requests, please wait before trying again.', before => !!1 } },
     midexc    => { text => 'One two three four five six.', exception => { type => 'error', after_events => 3,
                    message => 'The model stream failed.', reason => 'MODEL_TEMPORARILY_UNAVAILABLE' } },
-    errframe  => { text => 'One two three four five six.', error_frame => { code => 'InternalFailure', message => 'unexpected', after_events => 3 } },
+    errframe  => { text => 'One two three four five six.', error_frame => { code => 'InternalFailure',
+                   message => 'unexpected', after_events => 3 } },
     crc       => { text => 'One two three four five six.', corrupt => { event => 2, where => 'message' } },
     prelude   => { text => 'One two three four five six.', corrupt => { event => 2, where => 'prelude' } },
     empty     => { empty => !!1 },
@@ -84,6 +86,10 @@ sub _checked ($element) {
         if defined $cut && (ref $cut eq 'HASH' ? !grep { exists $cut->{$_} } qw(bytes events request) : $cut ne 'request');
     die "text_list must be a list of strings\n" if defined $element->{text_list}
         && (ref $element->{text_list} ne 'ARRAY' || grep { !is_string($_) } @{ $element->{text_list} });
+    die "every event needs a type and a payload\n"
+        if grep { !is_string($_->{type}) || !defined $_->{payload} } @{ $element->{events} // [] };
+    my $credits = $element->{credits} // 0;
+    die "credits must be a number or a list of numbers\n" if grep { !is_number($_) } ref $credits eq 'ARRAY' ? @$credits : $credits;
     _choice(framing => $element->{framing});
     _choice(mode => $_) for $element->{cut_mode}, ref $cut ? $cut->{mode} : ();
     return $element;

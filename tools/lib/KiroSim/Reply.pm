@@ -40,7 +40,7 @@ sub fault ($plan) {
         return ($status, 'text/html', is_string($plan->{html}) ? $plan->{html} : sprintf($HTML, $status), undef);
     }
     return ($status, undef, $plan->{raw_body}, undef) if defined $plan->{raw_body};
-    my ($type, $message, $reason) = @{ $FAULT{$status} // [$status < 500 ? 'ValidationException' : 'InternalServerException', 'Error.', undef] };
+    my ($type, $message, $reason) = @{ $FAULT{$status} // $FAULT{ $status < 500 ? 400 : 500 } };
     my $f = { type => $plan->{type} // $type, message => $plan->{message} // $message,
               reason => exists $plan->{reason} ? $plan->{reason} : $reason, retry_after_ms => $plan->{retry_after_ms} };
     $f->{reason} = undef if $plan->{type} && !exists $plan->{reason};
@@ -74,7 +74,7 @@ sub _tool_id { sprintf 'tooluse_sim%08x%06d', int rand 0xffffffff, ++$id }
 # What a tool takes at least, for calls whose plan names no input that fits.
 sub _sample ($schema, $depth = 0) {
     my $type = $schema->{type} // 'string';
-    $type = $type->[0] if ref $type;
+    $type = (grep { $_ ne 'null' } @$type)[0] // 'string' if ref $type;
     return $schema->{enum}[0] if $schema->{enum};
     return {} if $depth > 5;
     return { map { ($_ => _sample($schema->{properties}{$_} // {}, $depth + 1)) } @{ $schema->{required} // [] } } if $type eq 'object';
@@ -173,7 +173,8 @@ sub script ($plan, $r) {
     my $reasoning = $plan->{reasoning};
     push @items, _reasoning_items($reasoning, $plan, $r) if $reasoning && !$reasoning->{late};
     if ($plan->{text_list}) {
-        push @items, map { { frame => KiroSim::Frame::text_event('assistantResponseEvent', 'content', $_, $ascii) } } @{ $plan->{text_list} };
+        push @items, map { { frame => KiroSim::Frame::text_event('assistantResponseEvent', 'content', $_, $ascii) } }
+            @{ $plan->{text_list} };
         $size += length for @{ $plan->{text_list} };
     }
     elsif ($plan->{words} || $plan->{bytes}) {

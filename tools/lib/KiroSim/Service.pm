@@ -23,7 +23,11 @@ my %TARGET = (
     map({ ("$_.ListAvailableModels" => ['models'], "$_.ListAvailableProfiles" => ['profiles'], "$_.GetUsageLimits" => ['usage'],
            "$_.GetProfile" => ['profile']) } qw(KiroControlPlaneBearerService AmazonCodeWhispererService)),
 );
-my %PATH = ('/generateAssistantResponse' => ['generate', 'rest'], '/refreshToken' => ['refresh', 'social'], '/token' => ['refresh', 'oidc']);
+my %PATH = (
+    '/generateAssistantResponse' => ['generate', 'rest'],
+    '/refreshToken'              => ['refresh',  'social'],
+    '/token'                     => ['refresh',  'oidc'],
+);
 my %CONTENT_TYPE = (v3 => 'application/x-amz-json-1.0', v2 => 'application/x-amz-json-1.0', rest => 'application/json');
 my %OPERATION = (generate => \&_generate, refresh => \&_refresh, map { $_ => \&_management } qw(models profiles usage profile));
 
@@ -79,8 +83,8 @@ sub handle ($self, $conn, $q) {
     my $route = defined $target ? ($q->{path} eq '/' ? $TARGET{$target} : undef) : $PATH{ $q->{path} };
     my ($op, $wire) = $route ? @$route : ('unknown');
     my $entry = $conn->{entry} = $self->_entry($conn, $q, $op, $wire);
-    return $self->_refuse($conn, $entry, { status => 404, type => 'UnknownOperationException', rule => 'route', message => 'Unknown operation.',
-        detail => defined $target ? "target $target at $q->{path}" : "$q->{method} $q->{path}" }) if !$route;
+    return $self->_refuse($conn, $entry, { status => 404, type => 'UnknownOperationException', rule => 'route',
+        message => 'Unknown operation.', detail => defined $target ? "target $target at $q->{path}" : "$q->{method} $q->{path}" }) if !$route;
     return $self->_refuse($conn, $entry, { status => 405, type => 'UnknownOperationException', rule => 'method',
         message => 'Method not allowed.', detail => $q->{method} }) if $q->{method} ne 'POST';
     $self->{count}{$op}++ if exists $self->{count}{$op};
@@ -101,12 +105,15 @@ sub _entry ($self, $conn, $q, $op, $wire) {
     return $entry;
 }
 
+# Each byte as the character of its number, in UTF-8.
+sub _latin1 ($bytes) { $bytes =~ s/([\x80-\xff])/chr(0xc0 | ord($1) >> 6) . chr(0x80 | ord($1) & 0x3f)/ger }
+
 sub _entry_json ($entry) {
     my %shown = %$entry;
     my $body = delete $shown{body};
     if ($body ne '') {
         if ($entry->{json} //= eval { decode_json($body); 1 } ? 1 : 0) { $shown{body} = raw_json($body) }
-        else { $shown{raw} = valid_utf8($body) ? $body : $body =~ s/([\x80-\xff])/chr(0xc0 | ord($1) >> 6) . chr(0x80 | ord($1) & 0x3f)/ger }
+        else { $shown{raw} = valid_utf8($body) ? $body : _latin1($body) }
     }
     delete $shown{json};
     return encode_json(\%shown);
@@ -131,8 +138,8 @@ sub _refuse ($self, $conn, $entry, $f) {
     $self->_decided($entry, $f->{status}, { map { $_ => $f->{$_} } grep { defined $f->{$_} } qw(rule type reason message detail) });
     my $detail = "$f->{rule}: " . ($f->{detail} // '');
     $detail =~ s/[^ -~]/?/g;
-    $conn->answer($f->{status}, ['content-type' => _error_type($entry), 'x-amzn-requestid' => _request_id(), 'x-amzn-errortype' => $f->{type},
-        'x-kiro-sim-rule' => substr $detail, 0, 300], KiroSim::Reply::error_body($f));
+    $conn->answer($f->{status}, ['content-type' => _error_type($entry), 'x-amzn-requestid' => _request_id(),
+        'x-amzn-errortype' => $f->{type}, 'x-kiro-sim-rule' => substr $detail, 0, 300], KiroSim::Reply::error_body($f));
 }
 
 sub _error_type ($entry) { ($entry->{wire} // '') eq 'rest' ? 'application/json' : 'application/x-amz-json-1.0' }
@@ -174,8 +181,11 @@ sub _wrong_type ($q, $want) {
 sub _generate ($self, $conn, $q, $entry, $op, $wire) {
     my $failure = _wrong_type($q, $CONTENT_TYPE{$wire});
     (my $login, $failure) = $self->_authenticate($q) if !$failure;
-    (my $body, $failure) = KiroSim::Validate::parse($q->{body}) if !$failure;
-    $entry->{json} = $failure && $failure->{reason} && $failure->{reason} eq 'REQUEST_BODY_INVALID_JSON' ? 0 : 1 if defined $body || $failure && $failure->{rule} eq 'json';
+    my $body;
+    if (!$failure) {
+        ($body, $failure) = KiroSim::Validate::parse($q->{body});
+        $entry->{json} = defined $body ? 1 : 0;
+    }
     my $r = { body => $body, text => $q->{body}, wire => $wire, login => $login, tokens => $self->{tokens} };
     $failure //= KiroSim::Validate::check($r);
     return $self->_refuse($conn, $entry, $failure) if $failure;
@@ -188,7 +198,8 @@ sub _generate ($self, $conn, $q, $entry, $op, $wire) {
     };
     if ($@) {
         chomp(my $why = $@);
-        return $self->_refuse($conn, $entry, { status => 400, type => 'KiroSimPlanException', rule => 'plan', message => "kiro-sim: $why", detail => $why });
+        return $self->_refuse($conn, $entry,
+            { status => 400, type => 'KiroSimPlanException', rule => 'plan', message => "kiro-sim: $why", detail => $why });
     }
     @$entry{qw(attempt plan)} = ($attempt, $name);
     $conn->{open} = $entry;
@@ -201,9 +212,14 @@ sub _generate ($self, $conn, $q, $entry, $op, $wire) {
         my $inner = $start;
         $start = sub { $self->hold($conn, $plan->{hold}, $inner) };
     }
-    $self->_decided($entry, KiroSim::Reply::is_fault($plan) ? $plan->{status} // 200 : $plan->{hang} || !ref $plan->{cut} && $plan->{cut} ? 0 : 200);
+    $self->_decided($entry, _unanswered($plan) ? 0 : $plan->{status} // 200);
     return $self->{loop}->at(KiroSim::Loop::now_ms() + $plan->{delay_ms}, $start) if $plan->{delay_ms};
     $start->();
+}
+
+sub _unanswered ($plan) {
+    my $cut = $plan->{cut};
+    return $plan->{hang} || defined $cut && (!ref $cut || $cut->{request});
 }
 
 sub _extra_headers ($plan) {
@@ -223,7 +239,7 @@ sub _headers ($plan, @defaults) {
 sub _start ($self, $conn, $entry, $plan, $items) {
     return $conn->abandon('hang') if $plan->{hang};
     my $cut = $plan->{cut};
-    if (defined $cut && (!ref $cut || $cut->{request})) {
+    if (_unanswered($plan)) {
         return $conn->abandon((ref $cut ? $cut->{mode} : undef) // $plan->{cut_mode} // 'fin', 0);
     }
     $conn->{keep} = 0 if $plan->{close};
@@ -235,7 +251,8 @@ sub _start ($self, $conn, $entry, $plan, $items) {
     $self->{count}{generate_ok}++;
     my $blob;
     if (defined $plan->{vector}) {
-        $blob = $self->_vector($plan->{vector}) // return $conn->answer(500, ['content-type' => 'text/plain'], "kiro-sim: no vector $plan->{vector}\n");
+        $blob = $self->_vector($plan->{vector})
+            // return $conn->answer(500, ['content-type' => 'text/plain'], "kiro-sim: no vector $plan->{vector}\n");
     }
     my %stream = (
         next => KiroSim::Reply::frames($items, $plan, $blob), framing => $plan->{framing} // 'chunked', gap => $plan->{gap_ms} // 1,
@@ -250,7 +267,8 @@ sub _start ($self, $conn, $entry, $plan, $items) {
         $stream{length} = 0;
         while (defined(my $frame = $walk->())) { $stream{length} += length $frame }
     }
-    $conn->stream(200, _headers($plan, 'content-type' => 'application/vnd.amazon.eventstream', 'x-amzn-requestid' => _request_id()), \%stream);
+    my $headers = _headers($plan, 'content-type' => 'application/vnd.amazon.eventstream', 'x-amzn-requestid' => _request_id());
+    $conn->stream(200, $headers, \%stream);
 }
 
 sub _vector ($self, $name) {
@@ -305,7 +323,8 @@ sub _management ($self, $conn, $q, $entry, $op, $wire) {
 }
 
 sub _bad_member ($message) {
-    return { status => 400, type => 'ValidationException', reason => 'REQUEST_BODY_INVALID', rule => 'member', message => $message, detail => $message };
+    return { status => 400, type => 'ValidationException', reason => 'REQUEST_BODY_INVALID', rule => 'member',
+             message => $message, detail => $message };
 }
 
 sub _management_reply ($self, $op, $body, $login) {
@@ -321,18 +340,21 @@ sub _management_reply ($self, $op, $body, $login) {
         return KiroSim::Models::list_reply();
     }
     if ($op eq 'profiles') {
-        return (undef, _denied('profile', 'AWS Builder ID is not supported for this operation.', 'Builder ID')) if $login->{kind} eq 'builder';
+        return (undef, _denied('profile', 'AWS Builder ID is not supported for this operation.', 'Builder ID'))
+            if $login->{kind} eq 'builder';
         return { profiles => $key ? [] : [$profile], nextToken => undef };
     }
     if ($op eq 'profile') { return { profile => $profile } }
     my $reset = 86400 * (12 + int time / 86400);
     return {
         nextDateReset => $reset, daysUntilReset => 12, limits => [],
-        subscriptionInfo => { subscriptionTitle => 'KIRO PRO+', type => 'Q_DEVELOPER_STANDALONE_PRO_PLUS', overageCapability => 'OVERAGE_CAPABLE' },
+        subscriptionInfo => {
+            subscriptionTitle => 'KIRO PRO+', type => 'Q_DEVELOPER_STANDALONE_PRO_PLUS', overageCapability => 'OVERAGE_CAPABLE',
+        },
         overageConfiguration => { overageStatus => 'DISABLED', overageLimit => undef },
         usageBreakdownList => [{
-            resourceType => 'CREDIT', displayName => 'Credit', unit => 'INVOCATIONS', currentUsage => int(0.01 * $self->{count}{generate_ok}),
-            currentUsageWithPrecision => 0.01 * $self->{count}{generate_ok}, usageLimit => 2000, usageLimitWithPrecision => 2000,
+            resourceType => 'CREDIT', displayName => 'Credit', unit => 'INVOCATIONS',
+            currentUsage => int(0.01 * $self->{count}{generate_ok}), currentUsageWithPrecision => 0.01 * $self->{count}{generate_ok}, usageLimit => 2000, usageLimitWithPrecision => 2000,
             currentOverages => 0, overageCap => 10000, overageRate => 0.04, overageCharges => 0, currency => 'USD', nextDateReset => $reset,
             freeTrialInfo => undef, bonuses => [],
         }],
@@ -369,7 +391,8 @@ sub _refresh ($self, $conn, $q, $entry, $op, $wire) {
 
 sub _auth_answer ($self, $conn, $entry, $plan, $status, $body) {
     $self->{count}{ $body->{error} }++ if defined $body->{error} && exists $self->{count}{ $body->{error} };
-    $self->_decided($entry, $status, defined $body->{error} ? { rule => 'auth', reason => $body->{error}, message => $body->{error_description} } : ());
+    my $verdict = defined $body->{error} ? { rule => 'auth', reason => $body->{error}, message => $body->{error_description} } : undef;
+    $self->_decided($entry, $status, $verdict);
     $conn->answer($status, _headers($plan, 'content-type' => 'application/json', 'x-amzn-requestid' => _request_id()), encode_json($body));
 }
 
@@ -385,7 +408,8 @@ sub _refresh_now ($self, $conn, $q, $entry, $wire, $plan) {
     }
     if (defined $plan->{status} && $plan->{status} != 200) {
         my $error = $plan->{error} // $AUTH_ERROR{ $plan->{status} } // 'server_error';
-        return $self->_auth_answer($conn, $entry, $plan, $plan->{status}, { error => $error, error_description => $plan->{error_description} // 'simulated' });
+        return $self->_auth_answer($conn, $entry, $plan, $plan->{status},
+            { error => $error, error_description => $plan->{error_description} // 'simulated' });
     }
     my $refuse = sub ($status, $error, $why) {
         return $self->_auth_answer($conn, $entry, $plan, $status, { error => $error, error_description => $why });
@@ -393,7 +417,8 @@ sub _refresh_now ($self, $conn, $q, $entry, $wire, $plan) {
     my $body = _content_type($q) eq 'application/json' ? eval { decode_json($q->{body}) } : undef;
     my $oidc = $wire eq 'oidc';
     if (ref $body ne 'HASH') {
-        return $oidc ? $refuse->(401, 'invalid_client', 'Invalid client provided') : $refuse->(400, 'invalid_request', 'The body must be JSON');
+        return $refuse->(401, 'invalid_client', 'Invalid client provided') if $oidc;
+        return $refuse->(400, 'invalid_request', 'The body must be JSON');
     }
     if ($oidc) {
         # A snake_case body gets the service's misleading answer, because it holds no clientId.
@@ -450,7 +475,12 @@ sub _control ($self, $conn, $q) {
 }
 
 sub _query ($q) {
-    return map { my ($name, $value) = split /=/, $_, 2; ($name => ($value // '') =~ s/%([0-9a-fA-F]{2})/chr hex $1/ger) } split /&/, $q->{query} // '';
+    my %value;
+    for my $pair (split /&/, $q->{query} // '') {
+        my ($name, $value) = split /=/, $pair, 2;
+        $value{$name} = ($value // '') =~ s/%([0-9a-fA-F]{2})/chr hex $1/ger;
+    }
+    return %value;
 }
 
 sub _log ($self, $q, $body) {

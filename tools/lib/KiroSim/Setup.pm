@@ -44,7 +44,8 @@ sub certificates ($dir, @more) {
         -addext => 'keyUsage=critical,keyCertSign,cRLSign');
     _openssl($dir, 'req', @curve, -keyout => $file{'server-key'}, -out => "$dir/server.csr", -subj => '/CN=kiro-sim');
     my $names = join ',', map({ "DNS:$_" } @HOSTS, @more), 'IP:127.0.0.1', 'IP:::1';
-    write_file("$dir/server.ext", "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\nsubjectAltName=$names\n");
+    write_file("$dir/server.ext", join "\n", 'basicConstraints=CA:FALSE', 'keyUsage=critical,digitalSignature',
+        'extendedKeyUsage=serverAuth', "subjectAltName=$names", '');
     _openssl($dir, 'x509', '-req', -in => "$dir/server.csr", -CA => $file{ca}, -CAkey => $file{'ca-key'}, '-CAcreateserial',
         -out => $file{server}, -days => 825, -extfile => "$dir/server.ext");
     return \%file;
