@@ -1,0 +1,318 @@
+package Test::Kiro::SSE;
+
+# Server-sent events as strict clients read them, and the grammar of both
+# dialects' streams. A checker returns { ..., faults => [sentences] }.
+
+use strict;
+use warnings;
+
+use Encode   ();
+use Exporter qw(import);
+use JSON::PP ();
+
+our @EXPORT_OK = qw(parse_sse check_openai check_anthropic check_openai_object check_anthropic_object);
+
+my $json = JSON::PP->new->utf8->allow_nonref;
+
+# A list of { event, data, comment, at (offset behind it) }; $faults gets what is
+# against the framing rules.
+sub parse_sse {
+    my ($body, $faults) = @_;
+    my @events;
+    push @$faults, 'carriage return in the stream' if $body =~ /\r/;
+    eval { Encode::decode('UTF-8', my $copy = $body, Encode::FB_CROAK); 1 }
+        or push @$faults, 'the stream is not UTF-8';
+    my $pos = 0;
+    while ((my $end = index $body, "\n\n", $pos) >= 0) {
+        my $block = substr $body, $pos, $end - $pos;
+        $pos = $end + 2;
+        my %e = (at => $pos);
+        for my $line (split /\n/, $block) {
+            if    ($line =~ /^: ?(.*)/s)      { $e{comment} = $1 }
+            elsif ($line =~ /^event: (\S+)$/) { $e{event} = $1 }
+            elsif ($line =~ /^data: (.*)/s) {
+                push @$faults, 'two data lines in one event' if defined $e{data};
+                $e{data} = $1;
+            }
+            else { push @$faults, "unknown line: $line" }
+        }
+        push @events, \%e;
+    }
+    push @$faults, 'bytes behind the last event: ' . substr($body, $pos, 80)
+        if $pos < length $body;
+    return @events;
+}
+
+sub _decode {
+    my ($data, $faults) = @_;
+    my $v = eval { $json->decode($data) };
+    push @$faults, "not JSON: $data" unless defined $v;
+    return $v;
+}
+
+sub _is_int { return defined $_[0] && !ref $_[0] && $_[0] =~ /^\d+$/ }
+
+# {text, reasoning, tools => [{id,name,arguments}], finish, usage, error, done, id, model, texts => [[at, text]], faults}
+sub check_openai {
+    my ($body, %o) = @_;
+    my @faults;
+    my %s = (text => '', reasoning => '', tools => [], texts => [], comments => 0, chunks => 0);
+    my ($role, $same);
+    for my $e (parse_sse($body, \@faults)) {
+        push @faults, "event line in a chat stream: $e->{event}" if defined $e->{event};
+        if (!defined $e->{data}) { $s{comments}++; next }
+        push @faults, "something after [DONE]: $e->{data}" if $s{done};
+        push @faults, "something after the error: $e->{data}" if $s{error};
+        if ($e->{data} eq '[DONE]') { $s{done} = 1; next }
+        my $c = _decode($e->{data}, \@faults) or next;
+        if (ref $c->{error}) {
+            for (qw(message type param code)) {
+                push @faults, "error without $_" unless exists $c->{error}{$_};
+            }
+            $s{error} = $c->{error};
+            next;
+        }
+        $s{chunks}++;
+        push @faults, "object is not chat.completion.chunk" if ($c->{object} // '') ne 'chat.completion.chunk';
+        push @faults, 'no integer created' unless _is_int($c->{created});
+        my $envelope = join '|', map { $c->{$_} // '' } qw(id created model);
+        $same //= $envelope;
+        push @faults, "envelope changed: $envelope" if $envelope ne $same;
+        @s{qw(id model)} = @$c{qw(id model)};
+        if (ref $c->{choices} ne 'ARRAY') { push @faults, 'no choices'; next }
+        if ($c->{usage}) {
+            push @faults, 'usage twice' if $s{usage};
+            $s{usage} = $c->{usage};
+            my $u = $c->{usage};
+            for (qw(prompt_tokens completion_tokens total_tokens)) {
+                push @faults, "usage.$_ is not an integer" unless _is_int($u->{$_});
+            }
+            push @faults, 'total_tokens is not the sum'
+                if ($u->{prompt_tokens} // 0) + ($u->{completion_tokens} // 0) != ($u->{total_tokens} // -1);
+        }
+        for my $choice (@{ $c->{choices} }) {
+            push @faults, 'choice without index' unless _is_int($choice->{index});
+            push @faults, 'a delta after finish_reason' if defined $s{finish};
+            my $d = $choice->{delta};
+            if (ref $d ne 'HASH') { push @faults, 'choice without delta'; next }
+            if (exists $d->{role}) {
+                push @faults, 'role twice'              if $role;
+                push @faults, "role is $d->{role}"      if $d->{role} ne 'assistant';
+                $role = 1;
+            }
+            elsif (!$role) { push @faults, 'the first delta has no role' }
+            if (defined $d->{content}) {
+                push @faults, 'content is no string' if ref $d->{content};
+                $s{text} .= $d->{content};
+                push @{ $s{texts} }, [ $e->{at}, $d->{content} ] if length $d->{content};
+            }
+            $s{reasoning} .= $d->{reasoning_content} // '';
+            for my $t (@{ $d->{tool_calls} // [] }) {
+                my $i = $t->{index};
+                if (!_is_int($i)) { push @faults, 'tool delta without index'; next }
+                my $have = $s{tools}[$i];
+                if (!$have) {
+                    push @faults, "tool index $i skips one" if $i != @{ $s{tools} };
+                    push @faults, "tool $i without id"      unless length($t->{id} // '');
+                    push @faults, "tool $i without type"    unless ($t->{type} // '') eq 'function';
+                    push @faults, "tool $i without name"    unless length($t->{function}{name} // '');
+                    $have = $s{tools}[$i] = { id => $t->{id}, name => $t->{function}{name}, arguments => '' };
+                }
+                else {
+                    push @faults, "tool $i: id or name again" if exists $t->{id} || exists $t->{function}{name};
+                    push @faults, "tool $i: not the last one" if $i != $#{ $s{tools} };
+                }
+                my $a = $t->{function}{arguments};
+                push @faults, "tool $i: arguments is no string" if ref $a;
+                $have->{arguments} .= $a // '';
+            }
+            $s{finish} = $choice->{finish_reason} if defined $choice->{finish_reason};
+        }
+    }
+    for my $t (@{ $s{tools} }) {
+        my $v = eval { $json->decode(Encode::encode('UTF-8', $t->{arguments})) };
+        push @faults, "arguments of $t->{name} are no object: $t->{arguments}"
+            unless ref $v eq 'HASH' || $s{error};
+        $t->{input} = $v;
+    }
+    unless ($s{error}) {
+        push @faults, 'no finish_reason' unless defined $s{finish};
+        push @faults, 'no [DONE]'        unless $s{done};
+        push @faults, "finish_reason is $s{finish} with tools"
+            if @{ $s{tools} } && ($s{finish} // '') !~ /^(?:tool_calls|length)$/;
+    }
+    push @faults, '[DONE] after an error' if $s{error} && $s{done};
+    push @faults, 'usage was not asked for' if $s{usage} && exists $o{usage} && !$o{usage};
+    push @faults, 'no usage chunk'          if !$s{usage} && $o{usage} && !$s{error};
+    $s{faults} = \@faults;
+    return \%s;
+}
+
+# {text, thinking, tools => [{id,name,input}], stop, usage, error, pings, texts, faults}
+sub check_anthropic {
+    my ($body, %o) = @_;
+    my @faults;
+    my %s = (text => '', thinking => '', tools => [], texts => [], pings => 0, comments => 0, blocks => []);
+    my ($open, $started, $delta, $stopped);
+    for my $e (parse_sse($body, \@faults)) {
+        if (!defined $e->{data}) { $s{comments}++; next }
+        my $d    = _decode($e->{data}, \@faults) or next;
+        my $type = $d->{type} // '';
+        push @faults, "event line and type differ: " . ($e->{event} // 'none') . " / $type"
+            if ($e->{event} // '') ne $type;
+        push @faults, "$type after the end" if $stopped || $s{error};
+        if ($type eq 'ping') { $s{pings}++; next }
+        if ($type eq 'error') {
+            push @faults, 'error without type or message'
+                unless length($d->{error}{type} // '') && length($d->{error}{message} // '');
+            $s{error} = $d->{error};
+            next;
+        }
+        if ($type eq 'message_start') {
+            push @faults, 'message_start twice' if $started;
+            $started = $d->{message};
+            push @faults, 'message_start: content is not []'
+                unless ref $started->{content} eq 'ARRAY' && !@{ $started->{content} };
+            push @faults, 'message_start: role' if ($started->{role} // '') ne 'assistant';
+            push @faults, 'message_start: type' if ($started->{type} // '') ne 'message';
+            push @faults, 'message_start: no id' unless length($started->{id} // '');
+            for (qw(input_tokens output_tokens)) {
+                push @faults, "message_start: usage.$_" unless _is_int($started->{usage}{$_});
+            }
+            @s{qw(id model)} = @$started{qw(id model)};
+            next;
+        }
+        push @faults, "$type before message_start" unless $started;
+        if ($type eq 'content_block_start') {
+            push @faults, 'a block is still open'  if defined $open;
+            push @faults, 'a block after message_delta' if $delta;
+            push @faults, 'block index ' . ($d->{index} // 'none') . ', expected ' . @{ $s{blocks} }
+                if ($d->{index} // -1) != @{ $s{blocks} };
+            $open = $d->{content_block};
+            my $bt = $open->{type} // '';
+            if ($bt eq 'text') {
+                push @faults, 'text block does not start with ""' if ($open->{text} // 'x') ne '';
+            }
+            elsif ($bt eq 'thinking') {
+                push @faults, 'thinking block does not start with ""' if ($open->{thinking} // 'x') ne '';
+            }
+            elsif ($bt eq 'tool_use') {
+                push @faults, 'tool_use without id'   unless length($open->{id}   // '');
+                push @faults, 'tool_use without name' unless length($open->{name} // '');
+                push @faults, 'tool_use input is not {}'
+                    unless ref $open->{input} eq 'HASH' && !%{ $open->{input} };
+                $open->{partial} = '';
+            }
+            elsif ($bt ne 'redacted_thinking') { push @faults, "unknown block type $bt" }
+            push @{ $s{blocks} }, $open;
+        }
+        elsif ($type eq 'content_block_delta') {
+            if (!defined $open) { push @faults, 'delta without a block'; next }
+            push @faults, 'delta for another block' if ($d->{index} // -1) != $#{ $s{blocks} };
+            my $x  = $d->{delta};
+            my $dt = $x->{type} // '';
+            my %belongs = (
+                text_delta       => 'text',
+                input_json_delta => 'tool_use',
+                thinking_delta   => 'thinking',
+                signature_delta  => 'thinking',
+            );
+            push @faults, "$dt in a $open->{type} block" if ($belongs{$dt} // '') ne $open->{type};
+            if ($dt eq 'text_delta') {
+                $open->{text} .= $x->{text};
+                $s{text}      .= $x->{text};
+                push @{ $s{texts} }, [ $e->{at}, $x->{text} ];
+            }
+            elsif ($dt eq 'input_json_delta') { $open->{partial} .= $x->{partial_json} }
+            elsif ($dt eq 'thinking_delta')   { $s{thinking} .= $x->{thinking} }
+        }
+        elsif ($type eq 'content_block_stop') {
+            push @faults, 'stop without a block' unless defined $open;
+            push @faults, 'stop of another block' if ($d->{index} // -1) != $#{ $s{blocks} };
+            if (defined $open && $open->{type} eq 'tool_use') {
+                my $p = $open->{partial} eq '' ? '{}' : $open->{partial};
+                my $v = eval { $json->decode(Encode::encode('UTF-8', $p)) };
+                push @faults, "input of $open->{name} is no object: $p" unless ref $v eq 'HASH';
+                push @{ $s{tools} }, { id => $open->{id}, name => $open->{name}, input => $v };
+            }
+            undef $open;
+        }
+        elsif ($type eq 'message_delta') {
+            push @faults, 'message_delta while a block is open' if defined $open;
+            push @faults, 'message_delta: usage.output_tokens' unless _is_int($d->{usage}{output_tokens});
+            $delta = $d;
+            $s{stop}  = $d->{delta}{stop_reason} if defined $d->{delta}{stop_reason};
+            $s{usage} = { %{ $started->{usage} // {} }, %{ $d->{usage} // {} } };
+        }
+        elsif ($type eq 'message_stop') { $stopped = 1 }
+        else                            { push @faults, "unknown event $type" }
+    }
+    unless ($s{error}) {
+        push @faults, 'no message_start' unless $started;
+        push @faults, 'no message_stop'  unless $stopped;
+        push @faults, 'no stop_reason'   unless defined $s{stop};
+        push @faults, "stop_reason is $s{stop} with tools"
+            if @{ $s{tools} } && ($s{stop} // '') !~ /^(?:tool_use|max_tokens)$/;
+    }
+    $s{faults} = \@faults;
+    return \%s;
+}
+
+sub check_openai_object {
+    my ($body) = @_;
+    my @faults;
+    my $o = _decode($body, \@faults);
+    return { faults => \@faults } unless ref $o eq 'HASH';
+    push @faults, 'object' if ($o->{object} // '') ne 'chat.completion';
+    push @faults, 'id'     unless length($o->{id} // '');
+    push @faults, 'created' unless _is_int($o->{created});
+    push @faults, 'usage'   unless ref $o->{usage} eq 'HASH' && _is_int($o->{usage}{total_tokens});
+    my $c = $o->{choices}[0] // {};
+    push @faults, 'choices'       unless ref $o->{choices} eq 'ARRAY' && @{ $o->{choices} } == 1;
+    push @faults, 'finish_reason' unless defined $c->{finish_reason};
+    push @faults, 'role'          unless ($c->{message}{role} // '') eq 'assistant';
+    push @faults, 'content missing' unless exists $c->{message}{content};
+    my @tools;
+    for my $t (@{ $c->{message}{tool_calls} // [] }) {
+        my $v = eval { $json->decode(Encode::encode('UTF-8', $t->{function}{arguments})) };
+        push @faults, 'tool call without id, type or name'
+            unless length($t->{id} // '') && ($t->{type} // '') eq 'function' && length($t->{function}{name} // '');
+        push @faults, 'arguments are no object' unless ref $v eq 'HASH';
+        push @tools, { id => $t->{id}, name => $t->{function}{name}, input => $v };
+    }
+    return {
+        faults => \@faults, text => $c->{message}{content}, tools => \@tools, finish => $c->{finish_reason},
+        usage => $o->{usage}, id => $o->{id}, model => $o->{model},
+    };
+}
+
+sub check_anthropic_object {
+    my ($body) = @_;
+    my @faults;
+    my $o = _decode($body, \@faults);
+    return { faults => \@faults } unless ref $o eq 'HASH';
+    push @faults, 'type' if ($o->{type} // '') ne 'message';
+    push @faults, 'role' if ($o->{role} // '') ne 'assistant';
+    push @faults, 'id'   unless length($o->{id} // '');
+    push @faults, 'stop_reason' unless defined $o->{stop_reason};
+    push @faults, 'stop_sequence missing' unless exists $o->{stop_sequence};
+    for (qw(input_tokens output_tokens)) {
+        push @faults, "usage.$_" unless _is_int($o->{usage}{$_});
+    }
+    push @faults, 'content' unless ref $o->{content} eq 'ARRAY';
+    my ($text, @tools) = ('');
+    for my $b (@{ $o->{content} // [] }) {
+        if ($b->{type} eq 'text') { $text .= $b->{text} }
+        elsif ($b->{type} eq 'tool_use') {
+            push @faults, 'tool_use without id or name' unless length($b->{id} // '') && length($b->{name} // '');
+            push @faults, 'tool_use input is no object' unless ref $b->{input} eq 'HASH';
+            push @tools, { id => $b->{id}, name => $b->{name}, input => $b->{input} };
+        }
+    }
+    return {
+        faults => \@faults, text => $text, tools => \@tools, stop => $o->{stop_reason},
+        usage => $o->{usage}, id => $o->{id}, model => $o->{model},
+    };
+}
+
+1;
