@@ -1,0 +1,71 @@
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Test::Kiro;
+
+# What is served where, and the shape of everything that is not.
+
+my $t = Test::Kiro->new(
+    server => <<'EOT',
+        location /gw/v1/ { kiro_pass main; }
+        location /root/  { kiro_pass main; }
+EOT
+)->start;
+
+# method, path, headers, status, shape, what the error must say
+my @table = (
+    [ GET    => '/v1/chat/completions',             [], 405, 'openai' ],
+    [ PUT    => '/v1/chat/completions',             [], 405, 'openai' ],
+    [ DELETE => '/v1/messages',                     [], 405, 'anthropic' ],
+    [ GET    => '/v1/messages',                     [], 405, 'anthropic' ],
+    [ POST   => '/v1/nothing',                      [], 404, 'openai' ],
+    [ POST   => '/v1/nothing', [ 'anthropic-version' => '2023-06-01' ], 404, 'anthropic' ],
+    [ GET    => '/v1/nothing', [ 'x-api-key' => 'k' ],                  404, 'anthropic' ],
+    [ GET    => '/v1/nothing', [ 'x-api-key' => 'k', Authorization => 'Bearer k' ], 404, 'openai' ],
+    [ POST   => '/v1/chat/completions/more',        [], 404, 'openai' ],
+    [ POST   => '/v1/chat/completionsx',            [], 404, 'openai' ],
+    [ POST   => '/v1/messages/nothing',             [], 404, 'anthropic' ],
+    [ POST   => '/v1/messages/batches',             [], 501, 'anthropic' ],
+    [ POST   => '/v1/messages/count_tokens',        [], 501, 'anthropic' ],
+    [ POST   => '/v1/responses',                    [], 501, 'openai' ],
+    [ GET    => '/v1/models',                       [], 501, 'openai' ],
+    [ GET    => '/v1/models', [ 'anthropic-version' => '2023-06-01' ], 501, 'anthropic' ],
+    [ GET    => '/v1/models/claude-sonnet-4.5',     [], 501, 'openai' ],
+    [ GET    => '/v1/usage',                        [], 501, 'openai' ],
+    [ POST   => '/gw/v1/nothing',                   [], 404, 'openai' ],
+);
+for (@table) {
+    my ($method, $path, $headers, $status, $api) = @$_;
+    my $r = ($t->run($t->exchange($method, $path, $method eq 'GET' ? undef : '{}', headers => [@$headers])))[0];
+    my $e = $t->error_shape($r, $api, $status, "$method $path @$headers");
+    ok(length($r->header('allow') // ''), "$method $path: Allow") if $status == 405;
+}
+
+# Tolerated ways to a known route.
+for my $path (qw(/v1/chat/completions?beta=true&x=%2F /v1/v1/chat/completions /gw/v1/chat/completions)) {
+    $t->openai_object($t->openai('hello', path => $path), $path);
+}
+for my $path (qw(/v1/messages?beta=true /v1/v1/messages /gw/v1/messages)) {
+    $t->anthropic_object($t->anthropic('hello', path => $path), $path);
+}
+
+my $r = ($t->run($t->exchange('HEAD', '/v1/chat/completions')))[0];
+ok(!$r->{error} && $r->{status} >= 200, 'HEAD is answered');
+is($r->{body}, '', 'without a body');
+
+# A connection is good for the next request after an error.
+my $x = $t->exchange('POST', '/v1/nothing', '{}', headers => [ Connection => 'keep-alive' ]);
+my $second = join '', "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n",
+    "Connection: close\r\n";
+my $body = json($t->openai_body('hello'));
+$x->{out} .= $second . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
+$x->{keep} = 1;
+$t->run($x);
+is($x->{status}, 404, 'first answer');
+$x->again;
+$t->run($x);
+is($x->{status}, 200, 'second answer on the same connection');
+
+$t->done;
