@@ -1,0 +1,141 @@
+import Anthropic, { APIError, AuthenticationError, BadRequestError } from '@anthropic-ai/sdk';
+import { config, done, ok, plan, png, same, test, throws, upstream } from './check.mjs';
+
+const client = new Anthropic({ baseURL: config.url, apiKey: config.key, maxRetries: 0, timeout: 30_000 });
+const model = 'claude-sonnet-4-5';
+const max_tokens = 1024;
+const ask = (content) => [{ role: 'user', content }];
+let serial = 0;
+const scripted = (p) => `${plan(p)} anthropic sdk ${process.pid} ${++serial}`;
+const text = (message) => message.content.filter((b) => b.type === 'text').map((b) => b.text).join('');
+
+const tools = [
+  {
+    name: 'get_weather',
+    description: 'The weather of a city',
+    input_schema: {
+      type: 'object',
+      properties: { city: { type: 'string' }, days: { type: 'integer' } },
+      required: ['city'],
+    },
+  },
+];
+
+await test('collected message', async () => {
+  const message = await client.messages.create({ model, max_tokens, messages: ask(scripted({ words: 5 })) });
+  same(text(message), 'word1 word2 word3 word4 word5', 'the text');
+  same(message.stop_reason, 'end_turn', 'stop_reason');
+  ok(message.usage.output_tokens > 0, 'usage', message.usage);
+  ok(message._request_id?.length > 8, 'request id', message._request_id);
+});
+
+await test('streamed message', async () => {
+  const stream = await client.messages.create({
+    model, max_tokens, messages: ask(scripted({ words: 8, gap_ms: 20 })), stream: true,
+  });
+  let seen = '';
+  const types = new Set();
+  for await (const event of stream) {
+    types.add(event.type);
+    if (event.type === 'content_block_delta') seen += event.delta.text;
+  }
+  same(seen, 'word1 word2 word3 word4 word5 word6 word7 word8', 'the text');
+  for (const type of ['message_start', 'content_block_start', 'content_block_stop', 'message_delta', 'message_stop']) {
+    ok(types.has(type), type, [...types]);
+  }
+});
+
+await test('stream helper', async () => {
+  const stream = client.messages.stream({ model, max_tokens, messages: ask(scripted({ words: 6 })) });
+  const deltas = [];
+  stream.on('text', (delta) => deltas.push(delta));
+  const message = await stream.finalMessage();
+  same(text(message), 'word1 word2 word3 word4 word5 word6', 'the final text');
+  same(deltas.join(''), text(message), 'the deltas add up');
+  ok(message.usage.output_tokens > 0, 'usage', message.usage);
+});
+
+await test('a retried attempt is invisible', async () => {
+  const seen = await client.messages.stream({ model, max_tokens, messages: ask(scripted('500,429,ok')) }).finalText();
+  ok(seen.startsWith('You said: '), 'the text', seen);
+});
+
+for (const stream of [false, true]) {
+  const way = stream ? 'streamed' : 'collected';
+  await test(`tool round trip, ${way}`, async () => {
+    const messages = ask(scripted({
+      text: 'Let me look.',
+      tools: [{ input: { city: 'Paris', days: 2 }, split: 4 }, { input: { city: 'Oslo' }, split: 2 }],
+    }));
+    const request = { model, max_tokens, tools, system: [{ type: 'text', text: 'You know the weather.' }], messages };
+    const answer = stream ? await client.messages.stream(request).finalMessage() : await client.messages.create(request);
+    same(answer.stop_reason, 'tool_use', 'stop_reason');
+    const calls = answer.content.filter((b) => b.type === 'tool_use');
+    same(calls.map((c) => c.input), [{ city: 'Paris', days: 2 }, { city: 'Oslo' }], 'the inputs');
+    same(text(answer), 'Let me look.', 'the text before the calls');
+    const next = {
+      ...request,
+      messages: [
+        ...messages,
+        { role: 'assistant', content: answer.content },
+        {
+          role: 'user',
+          content: calls.map((c) => ({ type: 'tool_result', tool_use_id: c.id, content: `sunny in ${c.input.city}` })),
+        },
+      ],
+    };
+    const second = stream ? await client.messages.stream(next).finalMessage() : await client.messages.create(next);
+    const seen = text(second);
+    ok(seen.includes('sunny in Paris') && seen.includes('sunny in Oslo'), 'the model saw both results', seen);
+  });
+}
+
+await test('image', async () => {
+  const message = await client.messages.create({
+    model, max_tokens,
+    messages: ask([
+      { type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } },
+      { type: 'text', text: `what is this? ${process.pid}` },
+    ]),
+  });
+  ok(text(message).startsWith('You said: '), 'the text', message);
+  const log = await upstream();
+  const { images } = log.at(-1).body.conversationState.currentMessage.userInputMessage;
+  same(images?.[0]?.format, 'png', 'the format that went up');
+  same(images?.[0]?.source?.bytes, png, 'the bytes that went up');
+});
+
+await test('bad request', () => throws(
+  () => client.messages.create({ model, max_tokens, messages: [] }), 'bad request',
+  (error) => {
+    ok(error instanceof BadRequestError, 'BadRequestError', error);
+    same(error.error?.error?.type, 'invalid_request_error', 'type');
+    ok(error.message.includes('messages'), 'names the field', error);
+    ok(error.requestID?.length > 8, 'request id', error);
+  },
+));
+
+await test('denied', () => throws(
+  () => client.messages.create({ model, max_tokens, messages: ask(scripted('denied')), stream: true }), 'denied',
+  (error) => {
+    same(error.status, 403, 'status');
+    same(error.error?.error?.type, 'permission_error', 'type');
+  },
+));
+
+await test('error in the stream', () => throws(
+  () => client.messages.stream({ model, max_tokens, messages: ask(scripted('mid')) }).finalMessage(), 'cut stream',
+  (error) => ok(error instanceof APIError && error.message.length > 0, 'APIError', error),
+));
+
+await test('wrong key', () => throws(
+  () => new Anthropic({ baseURL: config.url, apiKey: 'sk-wrong', maxRetries: 0 })
+    .messages.create({ model, max_tokens, messages: ask('hello') }),
+  'wrong key',
+  (error) => {
+    ok(error instanceof AuthenticationError, 'AuthenticationError', error);
+    same(error.error?.error?.type, 'authentication_error', 'type');
+  },
+));
+
+done();
