@@ -77,6 +77,7 @@ typedef struct {
 
     ngx_atomic_t                     version;     /* bumped by a publish */
     ngx_atomic_t                     bad;         /* refused up to this one */
+    ngx_atomic_t                     good;        /* was taken, of this version */
 
     ngx_uint_t                       active;
     ngx_http_kiro_token_data_t       data[2];
@@ -86,6 +87,7 @@ typedef struct {
     ngx_uint_t                       lease_generation;
     ngx_uint_t                       leased;      /* unsigned  leased:1; */
 
+    ngx_msec_t                       refreshed;   /* when, if it was */
     ngx_msec_t                       next_try;
     ngx_uint_t                       fails;
     ngx_uint_t                       state;
@@ -409,7 +411,9 @@ ngx_int_t ngx_http_kiro_zone_add(ngx_conf_t *cf,
 /* ngx_http_kiro_token.c */
 ngx_int_t ngx_http_kiro_token_get(ngx_http_kiro_account_t *account,
     ngx_pool_t *pool, ngx_http_kiro_token_t *token, kiro_failure *f);
-void ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
+void ngx_http_kiro_token_accept(ngx_http_kiro_account_t *account,
+    ngx_atomic_uint_t version);
+ngx_int_t ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version);
 void ngx_http_kiro_token_wait(ngx_http_kiro_account_t *account,
     ngx_http_kiro_ctx_t *ctx);

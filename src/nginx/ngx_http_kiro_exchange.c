@@ -436,9 +436,10 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     if (f->retry == KIRO_RETRY_REFRESH) {
 
-        ngx_http_kiro_token_refuse(ctx->peer->account, ctx->token.version);
-
-        if (ctx->refreshed) {
+        if (ngx_http_kiro_token_refuse(ctx->peer->account, ctx->token.version)
+            != NGX_OK
+            || ctx->refreshed)
+        {
             ngx_http_kiro_exchange_fail(r, ctx);
             return;
         }

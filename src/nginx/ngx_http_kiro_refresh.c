@@ -410,7 +410,11 @@ ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job)
     kiro_credential_get(job->cred, &view);
 
     if (view.login == KIRO_LOGIN_API_KEY) {
-        ngx_http_kiro_refresh_dead(job, "the service refuses the API key");
+
+        /* refused a while ago: the next request finds out whether it still is */
+
+        ngx_http_kiro_token_publish(account, job->cred, job->log);
+        ngx_http_kiro_refresh_end(job, 0);
         return;
     }
 
@@ -578,9 +582,10 @@ ngx_http_kiro_refresh_save_done(void *data)
                   "kiro_account \"%V\": the token was refreshed",
                   &account->name);
 
-    (void) ngx_atomic_fetch_add(&account->slot->refreshes, 1);
-
     ngx_http_kiro_token_publish(account, job->cred, job->log);
+
+    account->slot->refreshed = ngx_current_msec;
+    (void) ngx_atomic_fetch_add(&account->slot->refreshes, 1);
 
     ngx_http_kiro_refresh_end(job, 0);
 }

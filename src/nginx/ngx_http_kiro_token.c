@@ -11,6 +11,9 @@
 #define NGX_HTTP_KIRO_POLL    25      /* ms, waiters look at the version */
 #define NGX_HTTP_KIRO_TICK    1000    /* ms, early refresh */
 #define NGX_HTTP_KIRO_MARGIN  5000    /* ms, a token this old is not sent */
+#define NGX_HTTP_KIRO_FRESH   30000   /* ms, a new token is not the problem */
+
+#define NGX_HTTP_KIRO_KEY_PAUSE  15000   /* ms, after an API key was refused */
 
 
 static ngx_int_t ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot,
@@ -123,36 +126,76 @@ ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot, int64_t now)
 }
 
 
-/* the upstream does not take the token of this version */
+/* a lost update does no harm: the next answer repeats it */
 
 void
+ngx_http_kiro_token_accept(ngx_http_kiro_account_t *account,
+    ngx_atomic_uint_t version)
+{
+    if (account->slot->good < version) {
+        account->slot->good = version;
+    }
+}
+
+
+/*
+ * The upstream does not take the token of this version.  NGX_DECLINED: it was
+ * refreshed a moment ago and never taken, so another refresh would not help.
+ */
+
+ngx_int_t
 ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version)
 {
-    ngx_http_kiro_slot_t        *slot;
-    ngx_http_kiro_token_data_t  *data;
+    ngx_int_t              rc;
+    ngx_uint_t             login;
+    ngx_http_kiro_slot_t  *slot;
 
     slot = account->slot;
+    rc = NGX_OK;
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    if (slot->version == version && slot->bad < version) {
+    login = slot->data[slot->active].login;
+
+    if (slot->version != version || slot->bad >= version) {
+
+        /* somebody was first */
+
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+        return NGX_OK;
+    }
+
+    if (login == KIRO_LOGIN_API_KEY) {
+
+        /* there is nothing to refresh; it gets another chance later */
+
         slot->bad = version;
+        slot->state = NGX_HTTP_KIRO_SLOT_DEAD;
+        slot->next_try = ngx_current_msec + NGX_HTTP_KIRO_KEY_PAUSE;
+        ngx_cpystrn((u_char *) slot->last_error,
+                    (u_char *) "the service refuses the API key",
+                    sizeof(slot->last_error));
 
-        data = &slot->data[slot->active];
+    } else if (slot->refreshes && slot->good < version
+               && (ngx_msec_int_t) (ngx_current_msec - slot->refreshed)
+                  < NGX_HTTP_KIRO_FRESH)
+    {
+        rc = NGX_DECLINED;
 
-        if (data->login == KIRO_LOGIN_API_KEY) {
-
-            /* nothing to refresh; a changed key file ends this */
-
-            slot->state = NGX_HTTP_KIRO_SLOT_DEAD;
-            ngx_cpystrn((u_char *) slot->last_error,
-                        (u_char *) "the service refuses the API key",
-                        sizeof(slot->last_error));
-        }
+    } else {
+        slot->bad = version;
     }
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    if (login == KIRO_LOGIN_API_KEY) {
+        ngx_log_error(NGX_LOG_CRIT, account->log, 0,
+                      "kiro_account \"%V\": the service refuses the API key",
+                      &account->name);
+    }
+
+    return rc;
 }
 
 

@@ -484,6 +484,10 @@ ngx_http_kiro_header_done(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 
     at->headers = 1;
 
+    if (at->status.code == NGX_HTTP_OK) {
+        ngx_http_kiro_token_accept(ctx->peer->account, ctx->token.version);
+    }
+
     if (at->chunked) {
         at->length = -1;
     }
