@@ -259,12 +259,44 @@ TEST(ReplyAbort, BeforeAndAfterTheCommit) {
         const test::Outcome o = run.end();
         EXPECT_EQ(test::read_openai_stream(o.output).stop, "stop");
         EXPECT_FALSE(o.info.failed);
+        EXPECT_EQ(o.failure.kind, KIRO_FAIL_NONE);
     }
     { // collected: nothing was sent, so it may still be retried
         test::Run run(kAnthropicObject);
         run.feed(text_event("x"));
         kiro_reply_abort(run.get(), &why);
         EXPECT_EQ(run.end().gate, KIRO_GATE_FAILED);
+    }
+}
+
+// A filter that has no gate commits before the first byte.
+TEST(ReplyCommit, AtOnceLeavesALegalEndWhateverComes) {
+    const std::string answers[] = {"",
+                                   test::tail(),
+                                   text_event("x").substr(0, 40),
+                                   test::exception("error", "{}"),
+                                   std::string(100, '\0'),
+                                   text_event("x") + test::tail()};
+    for (const std::string &bytes : answers) {
+        for (const test::Mode &mode : test::kModes) {
+            test::Reply reply = test::make_reply(mode);
+            kiro_reply_commit(reply.get());
+            kiro_reply_feed(reply.get(), bytes.data(), bytes.size());
+            kiro_reply_eof(reply.get());
+            std::string output;
+            for (kiro_str piece; kiro_reply_next(reply.get(), &piece) == KIRO_OK;) {
+                output.append(piece.data, piece.len);
+            }
+            EXPECT_TRUE(kiro_reply_done(reply.get()));
+            kiro_reply_info info;
+            kiro_reply_get_info(reply.get(), &info);
+            EXPECT_TRUE(info.finished);
+            if (mode.stream || !info.failed) {
+                EXPECT_NO_THROW(test::read(mode, output)) << output;
+            } else {
+                EXPECT_NE(output.find("\"error\""), output.npos);
+            }
+        }
     }
 }
 
@@ -453,9 +485,9 @@ TEST(ReplyUsage, PercentageOfTheWindowMinusTheOutput) {
             event("contextUsageEvent", std::string("{\"contextUsagePercentage\":") + percent + "}");
         return test::run(kOpenAiObject, bytes).info;
     };
-    EXPECT_EQ(usage("10").output_tokens, 6u);
-    EXPECT_EQ(usage("10").input_tokens, 20000u - 6u);
-    EXPECT_EQ(usage("100").input_tokens, 200000u - 6u);
+    EXPECT_EQ(usage("10").output_tokens, 5u);
+    EXPECT_EQ(usage("10").input_tokens, 20000u - 5u);
+    EXPECT_EQ(usage("100").input_tokens, 200000u - 5u);
     EXPECT_EQ(usage("101").input_tokens, 0u); // not usable, and no estimate here
     EXPECT_EQ(usage("-1").input_tokens, 0u);
     EXPECT_EQ(usage("0.0001").input_tokens, 0u);

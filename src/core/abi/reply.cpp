@@ -163,9 +163,6 @@ struct kiro_reply {
             return;
         }
         eof(); // the answer is whole, only the connection's end is not
-        if (!failed) {
-            failure = why;
-        }
     }
 
     // An exception of the upstream, or nonsense instead of an event.
@@ -186,13 +183,7 @@ struct kiro_reply {
             output.clear();
             return;
         }
-        std::visit(
-            [&](auto &dialect) {
-                if constexpr (requires { dialect.fail(why, output); }) {
-                    dialect.fail(why, output);
-                }
-            },
-            writer);
+        std::visit([&](auto &dialect) { dialect.fail(why, output); }, writer);
     }
 
     void finish(chat::Stop reason) {
@@ -216,15 +207,7 @@ struct kiro_reply {
         if (stream) {
             return committed || seen ? 0 : output.size();
         }
-        return std::visit(
-            [](const auto &dialect) -> std::size_t {
-                if constexpr (requires { dialect.size(); }) {
-                    return dialect.size();
-                } else {
-                    return 0;
-                }
-            },
-            writer);
+        return std::visit([](const auto &dialect) { return dialect.size(); }, writer);
     }
 
     kiro_gate gate() const noexcept {
@@ -254,13 +237,7 @@ struct kiro_reply {
 
     void ping() {
         if (committed && !ended) {
-            std::visit(
-                [&](auto &dialect) {
-                    if constexpr (requires { dialect.ping(output); }) {
-                        dialect.ping(output);
-                    }
-                },
-                writer);
+            std::visit([&](auto &dialect) { dialect.ping(output); }, writer);
         }
     }
 

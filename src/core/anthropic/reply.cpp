@@ -246,4 +246,9 @@ void Collector::finish(chat::Stop stop, const chat::Usage &usage, std::string &o
     out.append(R"(,"ephemeral_1h_input_tokens":0},"service_tier":"standard"}})");
 }
 
+void Collector::fail(const kiro_failure &failure, std::string &out) {
+    std::array<char, 2048> body;
+    out.append(body.data(), error_body(failure, {}, body));
+}
+
 } // namespace kiro::anthropic

@@ -24,6 +24,7 @@ public:
     void ping(std::string &out);
 
     std::string_view stop_word(chat::Stop stop) const noexcept { return anthropic::stop_word(stop); }
+    std::size_t size() const noexcept { return 0; } // keeps nothing
 
 private:
     enum class Block : std::uint8_t { none, text, thinking };
@@ -52,6 +53,8 @@ public:
 
     void write(const chat::Event &event, std::string &out);
     void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void fail(const kiro_failure &failure, std::string &out);
+    void ping(std::string &) {} // an object has no place for it
 
     std::string_view stop_word(chat::Stop stop) const noexcept { return anthropic::stop_word(stop); }
     std::size_t size() const noexcept { return content_.size(); }

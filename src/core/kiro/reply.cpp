@@ -48,6 +48,12 @@ string_view find_header(string_view headers, string_view name) noexcept {
     return {};
 }
 
+// Whatever was written cost at least one token.
+std::uint64_t count(const tokens::Characters &characters) {
+    const bool any = characters.ascii + characters.non_ascii() > 0;
+    return std::max<std::uint64_t>(tokens::estimate(characters), any ? 1 : 0);
+}
+
 } // namespace
 
 struct ReplyReader::TypeName {
@@ -367,7 +373,7 @@ chat::Stop ReplyReader::stop() const noexcept {
 
 chat::Usage ReplyReader::usage() const noexcept {
     chat::Usage usage;
-    usage.reasoning = thought_.tokens();
+    usage.reasoning = count(thought_);
     if (token_usage_) {
         usage.input = token_usage_->uncached + token_usage_->cache_read + token_usage_->cache_write;
         usage.output = token_usage_->output;
@@ -376,7 +382,7 @@ chat::Usage ReplyReader::usage() const noexcept {
         usage.reasoning = std::min(usage.reasoning, usage.output);
         return usage;
     }
-    usage.output = output_.tokens() + usage.reasoning;
+    usage.output = count(output_) + usage.reasoning;
     usage.input = context_.input_tokens;
     if (percent_ > 0 && percent_ <= 100) {
         const std::uint64_t window = context_.context_window > 0 ? context_.context_window : kDefaultWindow;

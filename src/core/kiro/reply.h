@@ -6,7 +6,7 @@
 #include "core/eventstream/decoder.h"
 #include "core/json/surrogates.h"
 #include "core/kiro/tool_calls.h"
-#include "core/tokens/meter.h"
+#include "core/tokens/estimate.h"
 #include "kiro/kiro.h"
 
 #include <array>
@@ -97,8 +97,8 @@ private:
     std::array<std::string, 2> given_; // signatures that this call's events point to
     std::size_t given_count_ = 0;
 
-    tokens::Meter output_;
-    tokens::Meter thought_;
+    tokens::Characters output_; // without reasoning
+    tokens::Characters thought_;
 
     std::string stop_reason_;
     std::optional<TokenUsage> token_usage_;

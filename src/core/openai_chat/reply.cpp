@@ -180,4 +180,9 @@ void Collector::finish(chat::Stop stop, const chat::Usage &usage, std::string &o
     out.append("}");
 }
 
+void Collector::fail(const kiro_failure &failure, std::string &out) {
+    std::array<char, 2048> body;
+    out.append(body.data(), error_body(failure, body));
+}
+
 } // namespace kiro::openai_chat

@@ -24,6 +24,7 @@ public:
     void ping(std::string &out);
 
     std::string_view stop_word(chat::Stop stop) const noexcept;
+    std::size_t size() const noexcept { return 0; } // keeps nothing
 
 private:
     void begin(bool call, std::string &out);
@@ -49,6 +50,8 @@ public:
 
     void write(const chat::Event &event, std::string &out);
     void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void fail(const kiro_failure &failure, std::string &out);
+    void ping(std::string &) {} // an object has no place for it
 
     std::string_view stop_word(chat::Stop stop) const noexcept;
     std::size_t size() const noexcept { return text_.size() + reasoning_.size() + calls_.size(); }
