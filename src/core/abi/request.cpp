@@ -5,6 +5,7 @@
 #include "core/anthropic/request.h"
 #include "core/chat/invalid.h"
 #include "core/chat/reply_context.h"
+#include "core/json/cursor.h"
 #include "core/json/reader.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
@@ -87,11 +88,10 @@ std::string upstream_model(const kiro_request_options &opts, std::string_view na
 void parse(kiro_request &req, const kiro_request_options &opts) {
     ReadRequest read = reader_of(opts.api);
     check_json(req.buffer.get(), req.length);
-    json::Document document(req.buffer.get(), req.length);
-    json::Value root = document.root();
-    if (!root.is_object())
+    if (!json::Cursor({req.buffer.get(), req.length}).is_object())
         throw chat::Invalid{KIRO_FAIL_INVALID_REQUEST, "", "the request body must be a JSON object"};
-    req.conversation = read(root);
+    json::Document document(req.buffer.get(), req.length);
+    req.conversation = read(document.root());
 
     std::string name(trimmed(json::unescaped(req.conversation.model)));
     if (name.empty())
