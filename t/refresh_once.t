@@ -32,7 +32,7 @@ is($t->stats->{generate}, 3, 'three attempts');
 is($t->last_access(3)->{attempts}, 3, '$kiro_attempts');
 
 # An API key cannot be refreshed.
-my $k = Test::Kiro->new(login => 'api_key_file', allow => qr/log in again/)->start;
+my $k = Test::Kiro->new(login => 'api_key_file', allow => qr/refuses the API key/)->start;
 $r = $k->openai(scripted('403'));
 $k->error_shape($r, 'openai', 502, 'a refused API key');
 is($k->stats->{refresh}, 0, 'no refresh for an API key');

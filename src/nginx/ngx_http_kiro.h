@@ -413,7 +413,7 @@ ngx_int_t ngx_http_kiro_token_get(ngx_http_kiro_account_t *account,
     ngx_pool_t *pool, ngx_http_kiro_token_t *token, kiro_failure *f);
 void ngx_http_kiro_token_accept(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version);
-ngx_int_t ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
+void ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version);
 void ngx_http_kiro_token_wait(ngx_http_kiro_account_t *account,
     ngx_http_kiro_ctx_t *ctx);

@@ -357,6 +357,10 @@ ngx_http_kiro_account_credential(ngx_conf_t *cf,
                                  ngx_http_kiro_str(&account->auth_region))
         != KIRO_OK)
     {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "kiro_account \"%V\": \"profile_arn\" is no profile ARN, "
+                      "or \"auth_region\" no region, in %s:%ui",
+                      &account->name, account->file, account->line);
         return NGX_ERROR;
     }
 
@@ -368,8 +372,8 @@ ngx_http_kiro_account_credential(ngx_conf_t *cf,
            > NGX_HTTP_KIRO_RECORD_MAX)
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "kiro_account \"%V\": the credential is too large",
-                      &account->name);
+                      "kiro_account \"%V\": the credential is too large in %s:%ui",
+                      &account->name, account->file, account->line);
         return NGX_ERROR;
     }
 
@@ -378,7 +382,8 @@ ngx_http_kiro_account_credential(ngx_conf_t *cf,
         if (kiro_arn_region(view.profile_arn, &region) != KIRO_OK) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "kiro_account \"%V\": the profile ARN is malformed, "
-                          "set \"profile_arn\" or \"region\"", &account->name);
+                          "set \"profile_arn\" or \"region\", in %s:%ui",
+                          &account->name, account->file, account->line);
             return NGX_ERROR;
         }
 
@@ -591,13 +596,14 @@ ngx_http_kiro_account_auth(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 
     kiro_credential_get(account->credential, &view);
 
-    if (view.login == KIRO_LOGIN_API_KEY || !account->refresh) {
-        return NGX_OK;
-    }
-
     url = account->auth_endpoint;
 
     if (url.len == 0) {
+
+        if (view.login == KIRO_LOGIN_API_KEY || !account->refresh) {
+            return NGX_OK;
+        }
+
         len = kiro_auth_endpoint(account->credential, (char *) buf,
                                  sizeof(buf));
 
@@ -624,8 +630,10 @@ ngx_http_kiro_account_auth(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 
     if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "kiro_account \"%V\": %s in \"auth_endpoint\" \"%V\"",
-                      &account->name, u.err ? u.err : "invalid address", &url);
+                      "kiro_account \"%V\": %s in \"auth_endpoint\" \"%V\" "
+                      "in %s:%ui", &account->name,
+                      u.err ? u.err : "invalid address", &url, account->file,
+                      account->line);
         return NGX_ERROR;
     }
 

@@ -436,17 +436,16 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     if (f->retry == KIRO_RETRY_REFRESH) {
 
-        if (ngx_http_kiro_token_refuse(ctx->peer->account, ctx->token.version)
-            != NGX_OK
-            || ctx->refreshed)
-        {
-            ngx_http_kiro_exchange_fail(r, ctx);
-            return;
-        }
-
         ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                       "kiro: the service refused the token of account \"%V\"",
                       &ctx->account);
+
+        ngx_http_kiro_token_refuse(ctx->peer->account, ctx->token.version);
+
+        if (ctx->refreshed) {
+            ngx_http_kiro_exchange_fail(r, ctx);
+            return;
+        }
 
         ctx->refreshed = 1;
         ctx->state = NGX_HTTP_KIRO_TOKEN;

@@ -20,8 +20,10 @@
 
 #define NGX_HTTP_KIRO_LEASE_SLACK   2000     /* ms, for files beside the fetch */
 #define NGX_HTTP_KIRO_LOCKED_RETRY  200      /* ms, another instance refreshes */
+#define NGX_HTTP_KIRO_SOURCE_RETRY  5000     /* ms, "refresh off" */
 #define NGX_HTTP_KIRO_DEAD_RETRY    15000    /* ms, look at the source again */
 #define NGX_HTTP_KIRO_BACKOFF_MAX   60000    /* ms */
+#define NGX_HTTP_KIRO_USABLE        60000    /* ms, worth taking from the source */
 
 
 struct ngx_http_kiro_refresh_s {
@@ -286,7 +288,7 @@ ngx_http_kiro_refresh_read_done(void *data)
     ngx_http_kiro_refresh_t *job = data;
 
     int64_t                   now;
-    ngx_uint_t                dead, newer;
+    ngx_uint_t                dead, older, differs;
     u_char                    md5[16];
     kiro_credential_view      have, view;
     ngx_http_kiro_slot_t     *slot;
@@ -333,17 +335,16 @@ ngx_http_kiro_refresh_read_done(void *data)
         kiro_credential_get(job->cred, &have);
         kiro_credential_get(job->read, &view);
 
-        newer = view.access_token.len != have.access_token.len
-                || ngx_memcmp(view.access_token.data, have.access_token.data,
-                              have.access_token.len)
-                   != 0;
+        older = kiro_credential_prefer_state(job->read, job->cred);
 
-        if (newer
-            && view.access_token.len
+        differs = view.access_token.len != have.access_token.len
+                  || ngx_memcmp(view.access_token.data, have.access_token.data,
+                                have.access_token.len)
+                     != 0;
+
+        if (!older && differs && view.access_token.len
             && (view.expires_at == 0
-                || view.expires_at - now > (int64_t) account->refresh_before
-                || (view.expires_at > have.expires_at
-                    && view.expires_at - now > 60000)))
+                || view.expires_at - now > NGX_HTTP_KIRO_USABLE))
         {
             ngx_log_error(NGX_LOG_NOTICE, job->log, 0,
                           "kiro_account \"%V\": a newer token was found",
@@ -354,15 +355,7 @@ ngx_http_kiro_refresh_read_done(void *data)
             return;
         }
 
-        /*
-         * what was read is refreshed unless it is older than what the zone has:
-         * the state file could not be written the last time
-         */
-
-        if (view.refresh_token.len
-            && (job->reread || view.expires_at >= have.expires_at
-                || have.refresh_token.len == 0))
-        {
+        if (!older) {
             kiro_credential_free(job->cred);
             job->cred = job->read;
             job->read = NULL;
@@ -415,6 +408,14 @@ ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job)
 
         ngx_http_kiro_token_publish(account, job->cred, job->log);
         ngx_http_kiro_refresh_end(job, 0);
+        return;
+    }
+
+    if (!account->refresh && view.expires_at > ngx_http_kiro_now()) {
+
+        /* whoever refreshes the source has some time left */
+
+        ngx_http_kiro_refresh_end(job, NGX_HTTP_KIRO_SOURCE_RETRY);
         return;
     }
 

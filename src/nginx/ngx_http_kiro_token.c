@@ -139,20 +139,18 @@ ngx_http_kiro_token_accept(ngx_http_kiro_account_t *account,
 
 
 /*
- * The upstream does not take the token of this version.  NGX_DECLINED: it was
- * refreshed a moment ago and never taken, so another refresh would not help.
+ * The upstream does not take the token of this version.  One that was refreshed
+ * a moment ago and never taken stays: another refresh would not help.
  */
 
-ngx_int_t
+void
 ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version)
 {
-    ngx_int_t              rc;
     ngx_uint_t             login;
     ngx_http_kiro_slot_t  *slot;
 
     slot = account->slot;
-    rc = NGX_OK;
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
@@ -163,7 +161,7 @@ ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
         /* somebody was first */
 
         ngx_shmtx_unlock(&account->zone->shpool->mutex);
-        return NGX_OK;
+        return;
     }
 
     if (login == KIRO_LOGIN_API_KEY) {
@@ -177,13 +175,10 @@ ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
                     (u_char *) "the service refuses the API key",
                     sizeof(slot->last_error));
 
-    } else if (slot->refreshes && slot->good < version
-               && (ngx_msec_int_t) (ngx_current_msec - slot->refreshed)
-                  < NGX_HTTP_KIRO_FRESH)
+    } else if (slot->refreshes == 0 || slot->good >= version
+               || (ngx_msec_int_t) (ngx_current_msec - slot->refreshed)
+                  >= NGX_HTTP_KIRO_FRESH)
     {
-        rc = NGX_DECLINED;
-
-    } else {
         slot->bad = version;
     }
 
@@ -194,8 +189,6 @@ ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
                       "kiro_account \"%V\": the service refuses the API key",
                       &account->name);
     }
-
-    return rc;
 }
 
 
