@@ -8,6 +8,14 @@
 #include <new>
 
 #if defined(__SANITIZE_ADDRESS__)
+#define HAS_ALLOCATION_HOOKS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ALLOCATION_HOOKS
+#endif
+#endif
+
+#if defined(HAS_ALLOCATION_HOOKS)
 // gcc has the function but not the header.
 extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void *, size_t),
                                                          void (*)(const volatile void *));
@@ -26,7 +34,7 @@ void count() {
 
 } // namespace
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(HAS_ALLOCATION_HOOKS)
 
 // Operators of our own would blind the sanitizer to mismatched pairs; it has hooks instead.
 namespace {
@@ -36,17 +44,18 @@ const int installed = __sanitizer_install_malloc_and_free_hooks(
 
 #else
 
-void *operator new(std::size_t size) {
+// Not inlined: gcc would take the pair malloc and delete for a mistake.
+__attribute__((noinline)) void *operator new(std::size_t size) {
     count();
     if (void *p = std::malloc(size > 0 ? size : 1)) {
         return p;
     }
     throw std::bad_alloc();
 }
-void operator delete(void *p) noexcept {
+__attribute__((noinline)) void operator delete(void *p) noexcept {
     std::free(p);
 }
-void operator delete(void *p, std::size_t) noexcept {
+__attribute__((noinline)) void operator delete(void *p, std::size_t) noexcept {
     std::free(p);
 }
 

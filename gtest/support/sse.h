@@ -82,7 +82,7 @@ inline std::string str(const Json &object, const char *key) {
 }
 
 inline uint64_t num(const Json &object, const char *key) {
-    uint64_t value;
+    uint64_t value = 0;
     need(object[key].get(value) == simdjson::SUCCESS, std::string("no integer ") + key);
     return value;
 }

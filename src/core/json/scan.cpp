@@ -1,5 +1,6 @@
 #include "core/json/scan.h"
 
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -80,45 +81,49 @@ struct Cursor {
         return true;
     }
 
+    // To the next byte that ends a run of plain ones, or to the end.
+    void plain() noexcept {
+        while (end - at >= 8) {
+            std::uint64_t word8;
+            std::memcpy(&word8, at, sizeof(word8));
+            const std::uint64_t special = zero_bytes(word8 ^ (kOnes * '"')) |
+                                          zero_bytes(word8 ^ (kOnes * '\\')) |
+                                          ((word8 - kOnes * 0x20) & ~word8 & kHigh);
+            if (special != 0) {
+                if constexpr (std::endian::native == std::endian::little) {
+                    const int bits = std::countr_zero(special) & ~7; // the lowest hit is a true one
+                    high |= (word8 & kHigh & ((std::uint64_t{1} << bits) - 1)) != 0;
+                    at += bits / 8;
+                    return;
+                }
+                break;
+            }
+            high |= (word8 & kHigh) != 0;
+            at += 8;
+        }
+        for (; at != end; ++at) {
+            const auto c = static_cast<unsigned char>(*at);
+            if (c == '"' || c == '\\' || c < 0x20) {
+                return;
+            }
+            high |= c >= 0x80;
+        }
+    }
+
     bool string(std::string_view &value) noexcept { // behind the opening quote
         const char *start = at;
         for (;;) {
-            while (end - at >= 8) {
-                std::uint64_t word8;
-                std::memcpy(&word8, at, sizeof(word8));
-                const std::uint64_t special = zero_bytes(word8 ^ (kOnes * '"')) |
-                                              zero_bytes(word8 ^ (kOnes * '\\')) |
-                                              ((word8 - kOnes * 0x20) & ~word8 & kHigh);
-                if (special != 0) {
-                    break;
-                }
-                high |= (word8 & kHigh) != 0;
-                at += 8;
+            plain();
+            if (at == end) {
+                return false;
             }
-            // At most eight steps to the special byte, or the text's last bytes.
-            const char *stop = end - at >= 8 ? at + 8 : end;
-            for (;;) {
-                if (at == end) {
-                    return false;
-                }
-                const auto c = static_cast<unsigned char>(*at++);
-                if (c == '"') {
-                    value = {start, static_cast<std::size_t>(at - 1 - start)};
-                    return true;
-                }
-                if (c < 0x20) {
-                    return false;
-                }
-                high |= c >= 0x80;
-                if (c == '\\') {
-                    if (!escape()) {
-                        return false;
-                    }
-                    break;
-                }
-                if (at == stop && at != end) {
-                    break;
-                }
+            const char c = *at++;
+            if (c == '"') {
+                value = {start, static_cast<std::size_t>(at - 1 - start)};
+                return true;
+            }
+            if (c != '\\' || !escape()) {
+                return false;
             }
         }
     }
