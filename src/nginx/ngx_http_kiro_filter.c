@@ -194,7 +194,7 @@ ngx_http_kiro_filter_drain(ngx_http_request_t *r)
 
     /* the turn is over, whatever the upstream may still send */
 
-    if (kiro_reply_done(ctx->reply) && r->upstream && r->upstream->length) {
+    if (!ctx->filter && kiro_reply_done(ctx->reply) && r->upstream->length) {
         r->upstream->length = 0;
         r->upstream->keepalive = 0;
     }
