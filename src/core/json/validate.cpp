@@ -1,5 +1,7 @@
 #include "core/json/validate.h"
 
+#include <array>
+#include <bit>
 #include <bitset>
 #include <cstdint>
 #include <cstring>
@@ -15,28 +17,38 @@ constexpr uint64_t every_byte(uint8_t b) {
     return 0x0101010101010101ULL * b;
 }
 
-// Has a byte that ends a run of plain string bytes? May say yes wrongly, never no.
-bool has_special(uint64_t x) {
-    constexpr uint64_t high = every_byte(0x80);
+// The high bit of each byte that ends a run of plain string bytes. Above the lowest one there may be false
+// ones, as borrows ripple upwards.
+uint64_t specials(uint64_t x) {
     uint64_t quote = x ^ every_byte('"');
     uint64_t backslash = x ^ every_byte('\\');
     uint64_t hit = ((quote - every_byte(1)) & ~quote) | ((backslash - every_byte(1)) & ~backslash) |
                    ((x - every_byte(0x20)) & ~x);
-    return (hit & high) != 0;
+    return hit & every_byte(0x80);
 }
 
 const char *skip_plain(const char *p, const char *end) {
-    while (end - p >= 8) {
-        uint64_t word;
-        std::memcpy(&word, p, 8);
-        if (has_special(word))
-            break;
-        p += 8;
+    if constexpr (std::endian::native == std::endian::little) {
+        for (; end - p >= 8; p += 8) {
+            uint64_t word;
+            std::memcpy(&word, p, 8);
+            if (uint64_t hit = specials(word))
+                return p + std::countr_zero(hit) / 8;
+        }
     }
     while (p != end && static_cast<unsigned char>(*p) >= 0x20 && *p != '"' && *p != '\\')
         p++;
     return p;
 }
+
+constexpr std::array<bool, 256> make_escape_table() {
+    std::array<bool, 256> table{};
+    for (char c : std::string_view("\"\\/bfnrt"))
+        table[static_cast<unsigned char>(c)] = true;
+    return table;
+}
+
+constexpr auto escape_table = make_escape_table();
 
 bool is_space(char c) {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
@@ -244,7 +256,7 @@ private:
             return fail("unterminated string");
         }
         if (p[1] != 'u') {
-            if (std::strchr("\"\\/bfnrt", p[1]) == nullptr || p[1] == '\0')
+            if (!escape_table[static_cast<unsigned char>(p[1])])
                 return fail("unknown escape");
             p += 2;
             return true;

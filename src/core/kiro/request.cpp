@@ -107,7 +107,16 @@ void identify(std::string_view session, Request &request) {
     request.continuation_id = uuid_of(continuation);
 }
 
-uint64_t count_tokens(const Request &request) {
+size_t image_bytes(const Request &request) {
+    size_t bytes = 0;
+    for (const Turn &turn : request.turns) {
+        for (const auto &image : turn.images)
+            bytes += image.base64.size();
+    }
+    return bytes;
+}
+
+void measure(Request &request) {
     tokens::Characters characters;
     uint64_t overhead = tokens_per_message * request.turns.size() + tokens_per_tool * request.tools.size();
     for (Raw text : request.system)
@@ -130,7 +139,11 @@ uint64_t count_tokens(const Request &request) {
         characters.add(tool.description);
         characters.add(tool.schema);
     }
-    return tokens::estimate(characters) + overhead;
+    request.input_tokens = tokens::estimate(characters) + overhead;
+
+    constexpr size_t frame = 256; // of a turn or tool
+    request.bytes =
+        characters.size + image_bytes(request) + frame * (request.turns.size() + request.tools.size() + 4);
 }
 
 // The three generations of clients differ in little.
@@ -344,15 +357,6 @@ private:
     }
 };
 
-size_t image_bytes(const Request &request) {
-    size_t bytes = 0;
-    for (const Turn &turn : request.turns) {
-        for (const auto &image : turn.images)
-            bytes += image.base64.size();
-    }
-    return bytes;
-}
-
 void check_size(const Request &request, const std::string &body) {
     tokens::Characters characters;
     characters.add(body);
@@ -394,12 +398,13 @@ Request prepare(chat::Conversation &conversation, std::string_view model, std::s
 
     fill_blank_turns(request.turns, !request.system.empty());
     identify(session, request);
-    request.input_tokens = count_tokens(request);
+    measure(request);
     return request;
 }
 
 void write(const Request &request, kiro_wire wire, std::string_view profile_arn, std::string &out) {
     out.clear();
+    out.reserve(request.bytes);
     Writer(request, wires[wire], out).body(profile_arn);
     check_size(request, out);
 }

@@ -28,6 +28,7 @@ struct Request {
     std::string conversation_id; // UUID
     std::string continuation_id; // UUID
     uint64_t input_tokens = 0;   // estimate
+    size_t bytes = 0;            // about what write() needs
     uint32_t context_window = 0;
 };
 

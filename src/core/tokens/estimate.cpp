@@ -28,6 +28,7 @@ void Characters::add(std::string_view utf8) {
         wides += (c & 0xF0) == 0xE0;
         continuations += (c & 0xC0) == 0x80;
     }
+    size += utf8.size();
     ascii += utf8.size() - leads - continuations;
     wide += wides;
     other += leads - wides;

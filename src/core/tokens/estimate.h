@@ -15,6 +15,7 @@ struct Characters {
     uint64_t ascii = 0;
     uint64_t wide = 0;  // three bytes of UTF-8
     uint64_t other = 0; // two or four
+    uint64_t size = 0;  // in bytes
 
     void add(std::string_view utf8);
     uint64_t non_ascii() const { return wide + other; }
