@@ -11,6 +11,11 @@ my $t = Test::Kiro->new(
     server => <<'EOT',
         location /gw/v1/ { kiro_pass main; }
         location /root/  { kiro_pass main; }
+        location /if/    { if ($http_x_if) { set $seen 1; } kiro_pass main; }
+        location /ifp/   { if ($http_x_if) { kiro_pass main; } }
+        location /named/ { try_files /no/such/file @named; }
+        location @named  { kiro_pass main; }
+        location ~ ^/team\d+/ { kiro_pass main; }
 EOT
 )->start;
 
@@ -46,6 +51,12 @@ for (@table) {
 # Tolerated ways to a known route.
 for my $path (qw(/v1/chat/completions?beta=true&x=%2F /v1/v1/chat/completions /gw/v1/chat/completions)) {
     $t->openai_object($t->openai('hello', path => $path), $path);
+}
+for my $path (qw(/if/v1/chat/completions /ifp/chat/completions /named/chat/completions /team7/v1/chat/completions)) {
+    $t->openai_object($t->openai('hello', path => $path, headers => [ 'X-If' => 1 ]), $path);
+}
+for my $path (qw(/named/nothing /team7/ /team7/v1/nothing)) {
+    $t->error_shape($t->openai('hello', path => $path), 'openai', 404, $path);
 }
 for my $path (qw(/v1/messages?beta=true /v1/v1/messages /gw/v1/messages)) {
     $t->anthropic_object($t->anthropic('hello', path => $path), $path);

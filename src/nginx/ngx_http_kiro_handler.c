@@ -9,6 +9,7 @@
 
 static ngx_http_kiro_route_t *ngx_http_kiro_route(ngx_http_request_t *r,
     ngx_str_t *path);
+static ngx_http_kiro_route_t *ngx_http_kiro_match(ngx_str_t *path);
 static ngx_str_t ngx_http_kiro_path(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kiro_chat(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kiro_root(ngx_http_request_t *r);
@@ -146,27 +147,23 @@ ngx_http_kiro_method(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 }
 
 
-/* the part of the path that names a route, without any "v1/" in front */
+/* the part of the path below the location, without any "v1/" in front */
 
 static ngx_str_t
 ngx_http_kiro_path(ngx_http_request_t *r)
 {
     ngx_str_t                  path;
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_kiro_loc_conf_t  *klcf;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
 
     path = r->uri;
 
-    if (!clcf->noname
-#if (NGX_PCRE)
-        && clcf->regex == NULL
-#endif
-        && path.len >= clcf->name.len
-        && ngx_strncmp(path.data, clcf->name.data, clcf->name.len) == 0)
+    if (path.len >= klcf->location.len
+        && ngx_strncmp(path.data, klcf->location.data, klcf->location.len) == 0)
     {
-        path.data += clcf->name.len;
-        path.len -= clcf->name.len;
+        path.data += klcf->location.len;
+        path.len -= klcf->location.len;
     }
 
     for ( ;; ) {
@@ -197,6 +194,48 @@ ngx_http_kiro_path(ngx_http_request_t *r)
 
 static ngx_http_kiro_route_t *
 ngx_http_kiro_route(ngx_http_request_t *r, ngx_str_t *path)
+{
+    u_char                    *p;
+    ngx_str_t                  rest;
+    ngx_http_kiro_route_t     *route;
+    ngx_http_kiro_loc_conf_t  *klcf;
+
+    rest = *path;
+
+    route = ngx_http_kiro_match(&rest);
+
+    if (route) {
+        return route;
+    }
+
+    /* a named location or a regex: how long the prefix is shows at a route */
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
+
+    while (klcf->location.len == 0) {
+
+        p = ngx_strlchr(rest.data, rest.data + rest.len, '/');
+
+        if (p == NULL) {
+            break;
+        }
+
+        rest.len -= p + 1 - rest.data;
+        rest.data = p + 1;
+
+        route = ngx_http_kiro_match(&rest);
+
+        if (route && rest.len) {
+            return route;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_http_kiro_route_t *
+ngx_http_kiro_match(ngx_str_t *path)
 {
     ngx_http_kiro_route_t  *route;
 

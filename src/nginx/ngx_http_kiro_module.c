@@ -287,6 +287,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
      *
      *     conf->pass = NULL;
      *     conf->peers = NULL;
+     *     conf->location = { 0, NULL };
      *     conf->default_model = { 0, NULL };
      */
 
@@ -348,9 +349,21 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     /* "if" and limit_except blocks inside of a location */
 
-    if (clcf->noname && conf->pass == NULL) {
-        conf->pass = prev->pass;
-        conf->peers = prev->peers;
+    if (clcf->noname) {
+        conf->location = prev->location;
+
+        if (conf->pass == NULL) {
+            conf->pass = prev->pass;
+            conf->peers = prev->peers;
+        }
+
+    } else if (!clcf->named
+#if (NGX_PCRE)
+               && clcf->regex == NULL
+#endif
+              )
+    {
+        conf->location = clcf->name;
     }
 
     if (conf->pass == NULL || conf->peers) {
