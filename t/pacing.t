@@ -8,7 +8,7 @@ use Test::Kiro;
 # Tokens come one by one, as the upstream sends them: while the upstream holds the
 # next event back, the client has all events before it, the first one included.
 
-my $t = Test::Kiro->new->start;
+my $t = Test::Kiro->new(server => '        location /slow/ { kiro_pass main; limit_rate 1k; }')->start;
 my $words = 6;
 my %delta = (openai => qr/"delta":\{"content":"/, anthropic => qr/"text_delta"/);
 
@@ -33,5 +33,9 @@ for my $api (qw(openai anthropic)) {
         }
     }
 }
+
+# limit_rate is for answers that are buffered: it must not stop a stream for good.
+my $r = $t->openai(scripted({ words => 60 }), path => '/slow/v1/chat/completions', stream => 1);
+is(@{ $t->openai_stream($r, 'limit_rate')->{texts} }, 60, 'limit_rate: the whole stream');
 
 $t->done;

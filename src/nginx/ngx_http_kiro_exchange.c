@@ -579,6 +579,11 @@ ngx_http_kiro_commit(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     ngx_str_set(&r->headers_out.content_type, "text/event-stream; charset=utf-8");
     r->headers_out.content_type_lowcase = NULL;
 
+    /* as nginx does where it does not buffer: a delayed write would not end */
+
+    r->limit_rate = 0;
+    r->limit_rate_set = 1;
+
     ctx->own = 1;
 
     ctx->last_out = ngx_current_msec;
