@@ -316,7 +316,9 @@ ngx_http_kiro_fetch_write_handler(ngx_event_t *wev)
     c = wev->data;
     fetch = c->data;
 
-    if (c->close) {
+    /* set by worker_shutdown_timeout */
+
+    if (c->close && fetch->request.pos == fetch->request.start) {
         ngx_http_kiro_fetch_finish(fetch, "the worker is shutting down");
         return;
     }
@@ -399,13 +401,6 @@ ngx_http_kiro_fetch_read_handler(ngx_event_t *rev)
     c = rev->data;
     fetch = c->data;
 
-    /* set by worker_shutdown_timeout */
-
-    if (c->close) {
-        ngx_http_kiro_fetch_finish(fetch, "the worker is shutting down");
-        return;
-    }
-
     if (rev->timedout) {
         ngx_http_kiro_fetch_finish(fetch, "the auth host does not answer in "
                                    "time");
@@ -413,9 +408,20 @@ ngx_http_kiro_fetch_read_handler(ngx_event_t *rev)
     }
 
     if (fetch->request.pos != fetch->request.last) {
+
         /* not asked yet: the write handler sees what this is */
+
+        if (c->close && fetch->request.pos == fetch->request.start) {
+            ngx_http_kiro_fetch_finish(fetch, "the worker is shutting down");
+        }
+
         return;
     }
+
+    /*
+     * "worker_shutdown_timeout" sets c->close: an answer that was asked for is
+     * waited for nevertheless, the token in it may be the only good one
+     */
 
     for ( ;; ) {
 
