@@ -45,4 +45,13 @@ for my $login (qw(credentials_file oidc refresh_token_file)) {
     $t->stop;
 }
 
+# A token that lives for less than refresh_before is not refreshed all the time.
+{
+    my $t = Test::Kiro->new(login => 'credentials_file', sim => [ '--expired', '--token-ttl', 120 ])->start;
+    $t->openai_object($t->openai('hello'), 'a token of two minutes');
+    sleep 4;
+    is($t->stats->{refresh}, 1, 'one refresh is enough for a while');
+    $t->stop;
+}
+
 done_testing;

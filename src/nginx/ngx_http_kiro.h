@@ -88,6 +88,7 @@ typedef struct {
     ngx_uint_t                       leased;      /* unsigned  leased:1; */
 
     ngx_msec_t                       refreshed;   /* when, if it was */
+    int64_t                          lifetime;    /* ms, of a refreshed token */
     ngx_msec_t                       next_try;
     ngx_uint_t                       fails;
     ngx_uint_t                       state;
@@ -168,7 +169,6 @@ struct ngx_http_kiro_account_s {
     /* of this worker */
     ngx_queue_t                      waiters;
     ngx_http_kiro_refresh_t         *running;
-    ngx_log_t                       *log;
 
     u_char                          *file;        /* where it was defined */
     ngx_uint_t                       line;
@@ -213,6 +213,7 @@ typedef struct {
 typedef struct {
     ngx_http_complex_value_t        *pass;
     ngx_array_t                     *peers;       /* ngx_http_kiro_peer_t */
+    ngx_str_t                        location;    /* prefix of the routes */
 
     ngx_array_t                     *keys;        /* ngx_http_kiro_key_t */
     ngx_array_t                     *aliases;     /* kiro_model_alias */
@@ -417,7 +418,7 @@ void ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version);
 void ngx_http_kiro_token_wait(ngx_http_kiro_account_t *account,
     ngx_http_kiro_ctx_t *ctx);
-void ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
+ngx_int_t ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
     kiro_credential *cred, ngx_log_t *log);
 ngx_int_t ngx_http_kiro_token_init_worker(ngx_cycle_t *cycle);
 void ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle);

@@ -97,7 +97,7 @@ ngx_http_kiro_refresh(ngx_http_kiro_account_t *account)
         return;
     }
 
-    pool = ngx_create_pool(4096, account->log);
+    pool = ngx_create_pool(4096, ngx_cycle->log);
     if (pool == NULL) {
         return;
     }
@@ -110,7 +110,7 @@ ngx_http_kiro_refresh(ngx_http_kiro_account_t *account)
         return;
     }
 
-    *log = *account->log;
+    *log = *ngx_cycle->log;
     log->handler = NULL;
     log->data = NULL;
     log->action = NULL;
@@ -143,7 +143,7 @@ static ngx_int_t
 ngx_http_kiro_refresh_lease(ngx_http_kiro_account_t *account,
     ngx_http_kiro_refresh_t *job)
 {
-    int64_t                      now;
+    int64_t                      now, early;
     ngx_int_t                    rc;
     ngx_uint_t                   refused;
     ngx_http_kiro_slot_t        *slot;
@@ -161,10 +161,15 @@ ngx_http_kiro_refresh_lease(ngx_http_kiro_account_t *account,
               || slot->state == NGX_HTTP_KIRO_SLOT_DEAD
               || data->token_len == 0;
 
-    if (!refused
-        && (data->expires == 0
-            || data->expires - now > (int64_t) account->refresh_before))
-    {
+    early = account->refresh_before;
+
+    /* a new token that lives for less than that is not due at once again */
+
+    if (slot->lifetime && slot->lifetime / 2 < early) {
+        early = slot->lifetime / 2;
+    }
+
+    if (!refused && (data->expires == 0 || data->expires - now > early)) {
         goto done;
     }
 
@@ -203,7 +208,7 @@ done:
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
     if (rc == NGX_ERROR) {
-        ngx_log_error(NGX_LOG_ALERT, account->log, 0,
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                       "kiro_account \"%V\": bad record in the zone: %s",
                       &account->name, job->failure.message);
     }
@@ -215,6 +220,23 @@ done:
 static void
 ngx_http_kiro_refresh_read(ngx_http_kiro_refresh_t *job)
 {
+    ngx_http_kiro_slot_t     *slot;
+    ngx_http_kiro_account_t  *account;
+
+    account = job->account;
+    slot = account->slot;
+
+    /* a second round, after a refusal, has the time of the first */
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    if (slot->lease_generation == job->generation) {
+        slot->lease_deadline = ngx_current_msec + account->refresh_timeout
+                               + NGX_HTTP_KIRO_LEASE_SLACK;
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
     job->in_task = 1;
 
     if (ngx_http_kiro_task(job->pool, ngx_http_kiro_refresh_read_task,
@@ -350,7 +372,14 @@ ngx_http_kiro_refresh_read_done(void *data)
                           "kiro_account \"%V\": a newer token was found",
                           &account->name);
 
-            ngx_http_kiro_token_publish(account, job->read, job->log);
+            if (ngx_http_kiro_token_publish(account, job->read, job->log)
+                != NGX_OK)
+            {
+                ngx_http_kiro_refresh_failed(job, "the credential found is too "
+                                             "large");
+                return;
+            }
+
             ngx_http_kiro_refresh_end(job, 0);
             return;
         }
@@ -406,7 +435,7 @@ ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job)
 
         /* refused a while ago: the next request finds out whether it still is */
 
-        ngx_http_kiro_token_publish(account, job->cred, job->log);
+        (void) ngx_http_kiro_token_publish(account, job->cred, job->log);
         ngx_http_kiro_refresh_end(job, 0);
         return;
     }
@@ -563,6 +592,8 @@ ngx_http_kiro_refresh_save_done(void *data)
 {
     ngx_http_kiro_refresh_t *job = data;
 
+    kiro_credential_view      view;
+    ngx_http_kiro_slot_t     *slot;
     ngx_http_kiro_account_t  *account;
 
     job->in_task = 0;
@@ -583,10 +614,23 @@ ngx_http_kiro_refresh_save_done(void *data)
                   "kiro_account \"%V\": the token was refreshed",
                   &account->name);
 
-    ngx_http_kiro_token_publish(account, job->cred, job->log);
+    if (ngx_http_kiro_token_publish(account, job->cred, job->log) != NGX_OK) {
+        ngx_http_kiro_refresh_failed(job, "the new credential is too large");
+        return;
+    }
 
-    account->slot->refreshed = ngx_current_msec;
-    (void) ngx_atomic_fetch_add(&account->slot->refreshes, 1);
+    kiro_credential_get(job->cred, &view);
+
+    slot = account->slot;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    slot->refreshed = ngx_current_msec;
+    slot->lifetime = view.expires_at ? view.expires_at - ngx_http_kiro_now() : 0;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    (void) ngx_atomic_fetch_add(&slot->refreshes, 1);
 
     ngx_http_kiro_refresh_end(job, 0);
 }

@@ -51,31 +51,31 @@ ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
     ngx_http_kiro_token_t *token, kiro_failure *f)
 {
     u_char                      *p;
+    size_t                       len, size;
+    ngx_uint_t                   dead;
     ngx_http_kiro_slot_t        *slot;
     ngx_http_kiro_token_data_t  *data;
 
     slot = account->slot;
 
-    /* room for the largest first: nothing may fail under the mutex */
+    p = NULL;
+    size = 0;
 
-    p = ngx_pnalloc(pool, slot->data[slot->active].token_len
-                          + slot->data[slot->active].arn_len + 1);
-    if (p == NULL) {
-        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "out of memory");
-        return NGX_ERROR;
-    }
+    for ( ;; ) {
 
-    token->token.len = slot->data[slot->active].token_len;
-    token->arn.len = slot->data[slot->active].arn_len;
+        ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
+        data = &slot->data[slot->active];
 
-    data = &slot->data[slot->active];
+        if (!ngx_http_kiro_token_usable(slot, ngx_http_kiro_now())) {
 
-    if (!ngx_http_kiro_token_usable(slot, ngx_http_kiro_now())) {
+            dead = (slot->state == NGX_HTTP_KIRO_SLOT_DEAD);
 
-        if (slot->state == NGX_HTTP_KIRO_SLOT_DEAD) {
             ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+            if (!dead) {
+                return NGX_AGAIN;
+            }
 
             kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED,
                              "the gateway's login is no longer valid; its "
@@ -83,16 +83,23 @@ ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
             return NGX_ERROR;
         }
 
+        len = data->token_len + data->arn_len;
+
+        if (p && len <= size) {
+            break;
+        }
+
+        /* nothing may fail under the mutex: room first, then look again */
+
         ngx_shmtx_unlock(&account->zone->shpool->mutex);
-        return NGX_AGAIN;
-    }
 
-    if (token->token.len < data->token_len || token->arn.len < data->arn_len) {
+        size = len;
 
-        /* published a moment ago */
-
-        ngx_shmtx_unlock(&account->zone->shpool->mutex);
-        return NGX_AGAIN;
+        p = ngx_pnalloc(pool, size);
+        if (p == NULL) {
+            kiro_failure_set(f, KIRO_FAIL_INTERNAL, "out of memory");
+            return NGX_ERROR;
+        }
     }
 
     token->token.data = p;
@@ -185,7 +192,7 @@ ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
     if (login == KIRO_LOGIN_API_KEY) {
-        ngx_log_error(NGX_LOG_CRIT, account->log, 0,
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
                       "kiro_account \"%V\": the service refuses the API key",
                       &account->name);
     }
@@ -194,7 +201,7 @@ ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
 
 /* makes a credential the account's current one */
 
-void
+ngx_int_t
 ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
     kiro_credential *cred, ngx_log_t *log)
 {
@@ -226,7 +233,7 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
         ngx_log_error(NGX_LOG_ERR, log, 0,
                       "kiro_account \"%V\": the new credential is too large",
                       &account->name);
-        return;
+        return NGX_ERROR;
     }
 
     data->record_len = len;
@@ -247,12 +254,15 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
     slot->fails = 0;
     slot->last_error[0] = '\0';
     slot->next_try = ngx_current_msec;
+    slot->lifetime = 0;
 
     ngx_memory_barrier();
 
     slot->version++;
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    return NGX_OK;
 }
 
 
@@ -365,9 +375,7 @@ ngx_http_kiro_token_tick(ngx_event_t *ev)
 ngx_int_t
 ngx_http_kiro_token_init_worker(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                   i;
-    ngx_http_kiro_account_t    **account;
-    ngx_http_kiro_main_conf_t   *kmcf;
+    ngx_http_kiro_main_conf_t  *kmcf;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) {
         return NGX_OK;
@@ -377,12 +385,6 @@ ngx_http_kiro_token_init_worker(ngx_cycle_t *cycle)
 
     if (kmcf == NULL || kmcf->accounts.nelts == 0) {
         return NGX_OK;
-    }
-
-    account = kmcf->accounts.elts;
-
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
-        account[i]->log = cycle->log;
     }
 
     ngx_memzero(&ngx_http_kiro_token_conn, sizeof(ngx_connection_t));

@@ -204,8 +204,12 @@ ngx_http_kiro_zone_slots(ngx_shm_zone_t *shm_zone, ngx_http_kiro_zone_t *zone)
             continue;
         }
 
-        ngx_http_kiro_token_publish(account[i], account[i]->credential,
-                                    shm_zone->shm.log);
+        if (ngx_http_kiro_token_publish(account[i], account[i]->credential,
+                                        shm_zone->shm.log)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
