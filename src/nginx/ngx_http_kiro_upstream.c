@@ -488,6 +488,13 @@ ngx_http_kiro_header_done(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
         ngx_http_kiro_token_accept(ctx->peer->account, ctx->token.version);
     }
 
+    if (at->status.code == NGX_HTTP_NO_CONTENT
+        || at->status.code == NGX_HTTP_NOT_MODIFIED)
+    {
+        at->chunked = 0;
+        at->length = 0;
+    }
+
     if (at->chunked) {
         at->length = -1;
     }
