@@ -91,7 +91,7 @@ typedef enum {
     KIRO_FAIL_UPSTREAM_PROTOCOL,/* corrupt frame, bad CRC, bad HTTP */
     KIRO_FAIL_UPSTREAM_EMPTY,   /* 200 without any content */
 
-    KIRO_FAIL_UNAVAILABLE,      /* 503 made by nginx */
+    KIRO_FAIL_UNAVAILABLE,      /* 503, made by nginx or of the upstream */
     KIRO_FAIL_INTERNAL,
 
     KIRO_FAIL_MAX

@@ -53,7 +53,7 @@ typedef struct {
     int      failed;            /* ... and it was a failure; see kiro_reply_failure */
 } kiro_reply_info;
 
-/* NULL: out of memory. */
+/* NULL: out of memory, or a dialect that is not built (KIRO_API_OPENAI_RESPONSES). */
 kiro_reply *kiro_reply_create(const kiro_reply_options *opts);
 void kiro_reply_free(kiro_reply *rep);
 
@@ -61,12 +61,17 @@ void kiro_reply_free(kiro_reply *rep);
    or, after commit, the output says so. KIRO_NOMEM is fatal. */
 kiro_status kiro_reply_feed(kiro_reply *rep, const char *data, size_t n);
 
-/* The upstream ended cleanly on the HTTP level. */
+/*
+ * The upstream ended cleanly on the HTTP level. An answer that is not whole gets
+ * a legal end after the commit (length, max_tokens); kiro_reply_failure() then
+ * says KIRO_FAIL_UPSTREAM_CUT although info.failed is 0.
+ */
 kiro_status kiro_reply_eof(kiro_reply *rep);
 
 /*
  * The transport failed. Before the commit nothing is written and the gate turns
- * FAILED; after it the dialect's in-stream error is written.
+ * FAILED; after it the dialect's in-stream error is written. If the upstream had
+ * said that the answer is whole, this is the same as kiro_reply_eof().
  */
 kiro_status kiro_reply_abort(kiro_reply *rep, const kiro_failure *f);
 
