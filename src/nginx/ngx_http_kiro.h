@@ -357,6 +357,7 @@ extern ngx_module_t  ngx_http_kiro_module;
 ngx_int_t ngx_http_kiro_handler(ngx_http_request_t *r);
 kiro_api ngx_http_kiro_dialect(ngx_http_request_t *r);
 ngx_http_kiro_ctx_t *ngx_http_kiro_create_ctx(ngx_http_request_t *r);
+ngx_table_elt_t *ngx_http_kiro_find_header(ngx_http_request_t *r, char *name);
 
 /* ngx_http_kiro_access.c */
 ngx_int_t ngx_http_kiro_access_handler(ngx_http_request_t *r);
@@ -389,6 +390,8 @@ void ngx_http_kiro_upstream_conf(ngx_http_kiro_loc_conf_t *klcf,
 /* ngx_http_kiro_filter.c */
 ngx_int_t ngx_http_kiro_filter_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_kiro_filter_drain(ngx_http_request_t *r);
+ngx_int_t ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model);
+void ngx_http_kiro_sse_type(ngx_http_request_t *r);
 
 /* ngx_http_kiro_error.c */
 ngx_int_t ngx_http_kiro_send_failure(ngx_http_request_t *r,

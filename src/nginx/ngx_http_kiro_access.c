@@ -84,8 +84,6 @@ static void
 ngx_http_kiro_presented_keys(ngx_http_request_t *r, ngx_str_t *keys)
 {
     u_char           *p, *last;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
     ngx_str_null(&keys[0]);
@@ -107,29 +105,10 @@ ngx_http_kiro_presented_keys(ngx_http_request_t *r, ngx_str_t *keys)
         keys[0].len = last - p;
     }
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    h = ngx_http_kiro_find_header(r, "x-api-key");
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == sizeof("x-api-key") - 1
-            && ngx_strncasecmp(h[i].key.data, (u_char *) "x-api-key",
-                               sizeof("x-api-key") - 1)
-               == 0)
-        {
-            keys[1] = h[i].value;
-            break;
-        }
+    if (h) {
+        keys[1] = h->value;
     }
 }
 

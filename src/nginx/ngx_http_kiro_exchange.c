@@ -31,8 +31,6 @@ static void ngx_http_kiro_exchange_finish(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 static void ngx_http_kiro_exchange_fail(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
-static ngx_int_t ngx_http_kiro_new_reply(ngx_http_request_t *r,
-    ngx_http_kiro_ctx_t *ctx);
 static ngx_int_t ngx_http_kiro_attempt_done(ngx_http_request_t *sr,
     void *data, ngx_int_t rc);
 static void ngx_http_kiro_unwait(ngx_http_kiro_ctx_t *ctx);
@@ -227,6 +225,7 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
     kiro_str                     body;
     kiro_status                  status;
+    kiro_request_info            info;
     ngx_http_request_t          *sr;
     ngx_http_post_subrequest_t  *ps;
 
@@ -239,7 +238,11 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return;
     }
 
-    if (status != KIRO_OK || ngx_http_kiro_new_reply(r, ctx) != NGX_OK) {
+    kiro_request_get_info(ctx->kreq, &info);
+
+    if (status != KIRO_OK
+        || ngx_http_kiro_create_reply(ctx, info.client_model) != NGX_OK)
+    {
         goto failed;
     }
 
@@ -283,42 +286,6 @@ failed:
 
     ctx->state = NGX_HTTP_KIRO_DONE;
     ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-}
-
-
-static ngx_int_t
-ngx_http_kiro_new_reply(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
-{
-    ngx_uint_t          i;
-    kiro_request_info   info;
-    kiro_reply_options  opts;
-    u_char              id[NGX_HTTP_KIRO_ID_LEN];
-
-    static u_char  digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                              "abcdefghijklmnopqrstuvwxyz";
-
-    kiro_reply_free(ctx->reply);
-
-    for (i = 0; i < NGX_HTTP_KIRO_ID_LEN; i++) {
-        id[i] = digits[((ngx_uint_t) ngx_random() >> 5) % 62];
-    }
-
-    kiro_request_get_info(ctx->kreq, &info);
-
-    ngx_memzero(&opts, sizeof(kiro_reply_options));
-
-    opts.api = ctx->api;
-    opts.stream = ctx->stream;
-    opts.request = ctx->kreq;
-    opts.model = info.client_model;
-    opts.id.data = (char *) id;
-    opts.id.len = NGX_HTTP_KIRO_ID_LEN;
-    opts.created = ngx_time();
-    opts.max_collect = ctx->conf->max_response_size;
-
-    ctx->reply = kiro_reply_create(&opts);
-
-    return ctx->reply ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -574,10 +541,7 @@ ngx_http_kiro_commit(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    ngx_str_set(&r->headers_out.content_type, "text/event-stream; charset=utf-8");
-    r->headers_out.content_type_lowcase = NULL;
+    ngx_http_kiro_sse_type(r);
 
     /* as nginx does where it does not buffer: a delayed write would not end */
 

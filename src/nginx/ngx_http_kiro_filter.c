@@ -285,14 +285,59 @@ ngx_http_kiro_filter_send(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 }
 
 
+/* a new reply in place of the one of an earlier attempt */
+
+ngx_int_t
+ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model)
+{
+    ngx_uint_t          i;
+    kiro_reply_options  opts;
+    u_char              id[NGX_HTTP_KIRO_ID_LEN];
+
+    static u_char  digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "abcdefghijklmnopqrstuvwxyz";
+
+    kiro_reply_free(ctx->reply);
+
+    for (i = 0; i < NGX_HTTP_KIRO_ID_LEN; i++) {
+        id[i] = digits[((ngx_uint_t) ngx_random() >> 5) % 62];
+    }
+
+    ngx_memzero(&opts, sizeof(kiro_reply_options));
+
+    opts.api = ctx->api;
+    opts.stream = ctx->stream;
+    opts.request = ctx->kreq;
+    opts.model = model;
+    opts.id.data = (char *) id;
+    opts.id.len = NGX_HTTP_KIRO_ID_LEN;
+    opts.created = ngx_time();
+    opts.max_collect = ctx->conf->max_response_size;
+
+    ctx->reply = kiro_reply_create(&opts);
+
+    return ctx->reply ? NGX_OK : NGX_ERROR;
+}
+
+
+/* the length of the type leaves out the charset, as filters compare it */
+
+void
+ngx_http_kiro_sse_type(ngx_http_request_t *r)
+{
+    ngx_str_set(&r->headers_out.content_type,
+                "text/event-stream; charset=utf-8");
+    r->headers_out.content_type_len = sizeof("text/event-stream") - 1;
+    r->headers_out.content_type_lowcase = NULL;
+}
+
+
 static ngx_int_t
 ngx_http_kiro_filter_begin(ngx_http_request_t *r,
     ngx_http_kiro_loc_conf_t *klcf)
 {
-    ngx_uint_t            i;
+    kiro_str              model;
     ngx_http_kiro_ctx_t  *ctx;
-    kiro_reply_options    opts;
-    u_char                id[NGX_HTTP_KIRO_ID_LEN];
 
     static ngx_str_t  type = ngx_string("application/vnd.amazon.eventstream");
 
@@ -310,37 +355,21 @@ ngx_http_kiro_filter_begin(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_HTTP_KIRO_ID_LEN; i++) {
-        id[i] = 'a' + ((ngx_uint_t) ngx_random() >> 5) % 26;
-    }
+    ctx->api = klcf->filter - 1;
+    ctx->stream = 1;
 
-    ngx_memzero(&opts, sizeof(kiro_reply_options));
+    model.data = "kiro";
+    model.len = sizeof("kiro") - 1;
 
-    opts.api = klcf->filter - 1;
-    opts.stream = 1;
-    opts.model.data = "kiro";
-    opts.model.len = sizeof("kiro") - 1;
-    opts.id.data = (char *) id;
-    opts.id.len = NGX_HTTP_KIRO_ID_LEN;
-    opts.created = ngx_time();
-    opts.max_collect = klcf->max_response_size;
-
-    ctx->api = opts.api;
-    ctx->reply = kiro_reply_create(&opts);
-
-    if (ctx->reply == NULL) {
+    if (ngx_http_kiro_create_reply(ctx, model) != NGX_OK) {
         return NGX_ERROR;
     }
 
     kiro_reply_commit(ctx->reply);
 
     ctx->filter = 1;
-    ctx->stream = 1;
 
-    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    ngx_str_set(&r->headers_out.content_type, "text/event-stream; charset=utf-8");
-    r->headers_out.content_type_lowcase = NULL;
+    ngx_http_kiro_sse_type(r);
 
     ngx_http_clear_content_length(r);
     ngx_http_clear_accept_ranges(r);

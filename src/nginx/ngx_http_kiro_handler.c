@@ -22,8 +22,6 @@ static ngx_http_kiro_peer_t *ngx_http_kiro_find_peer(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 static ngx_int_t ngx_http_kiro_method(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx, ngx_http_kiro_route_t *route);
-static ngx_uint_t ngx_http_kiro_has_header(ngx_http_request_t *r, char *name,
-    size_t len);
 static void ngx_http_kiro_ctx_cleanup(void *data);
 
 
@@ -280,11 +278,9 @@ ngx_http_kiro_dialect(ngx_http_request_t *r)
         return route->api;
     }
 
-    if (ngx_http_kiro_has_header(r, "anthropic-version",
-                                 sizeof("anthropic-version") - 1)
+    if (ngx_http_kiro_find_header(r, "anthropic-version")
         || (r->headers_in.authorization == NULL
-            && ngx_http_kiro_has_header(r, "x-api-key",
-                                        sizeof("x-api-key") - 1)))
+            && ngx_http_kiro_find_header(r, "x-api-key")))
     {
         return KIRO_API_ANTHROPIC;
     }
@@ -293,13 +289,17 @@ ngx_http_kiro_dialect(ngx_http_request_t *r)
 }
 
 
-static ngx_uint_t
-ngx_http_kiro_has_header(ngx_http_request_t *r, char *name, size_t len)
+/* headers that nginx has no field for */
+
+ngx_table_elt_t *
+ngx_http_kiro_find_header(ngx_http_request_t *r, char *name)
 {
+    size_t            len;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
+    len = ngx_strlen(name);
     part = &r->headers_in.headers.part;
     h = part->elts;
 
@@ -307,7 +307,7 @@ ngx_http_kiro_has_header(ngx_http_request_t *r, char *name, size_t len)
 
         if (i >= part->nelts) {
             if (part->next == NULL) {
-                return 0;
+                return NULL;
             }
 
             part = part->next;
@@ -318,7 +318,7 @@ ngx_http_kiro_has_header(ngx_http_request_t *r, char *name, size_t len)
         if (h[i].key.len == len
             && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
         {
-            return 1;
+            return &h[i];
         }
     }
 }
@@ -494,10 +494,7 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     kiro_request_options       opts;
     ngx_http_kiro_loc_conf_t  *klcf;
 
-    if (r->headers_in.headers.part.nelts
-        && ngx_http_kiro_has_header(r, "content-encoding",
-                                    sizeof("content-encoding") - 1))
-    {
+    if (ngx_http_kiro_find_header(r, "content-encoding")) {
         kiro_failure_set(&ctx->failure, KIRO_FAIL_INVALID_REQUEST,
                          "compressed request bodies are not supported, send "
                          "the body without Content-Encoding");
