@@ -2,7 +2,7 @@ import Anthropic, { APIError, AuthenticationError, BadRequestError } from '@anth
 import { config, done, ok, plan, png, same, test, throws, upstream } from './check.mjs';
 
 const client = new Anthropic({ baseURL: config.url, apiKey: config.key, maxRetries: 0, timeout: 30_000 });
-const model = 'claude-sonnet-4-5';
+const model = 'claude-sonnet-4.5';
 const max_tokens = 1024;
 const ask = (content) => [{ role: 'user', content }];
 let serial = 0;
