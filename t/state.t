@@ -38,8 +38,8 @@ for my $login (qw(credentials_file oidc refresh_token_file)) {
 
     # A new login in the source wins over the state.
     if ($login eq 'credentials_file') {
-        my $new = $t->sim(POST => 'tokens', { issue => 'social' })->{credentials};
         chmod 0700, "$t->{dir}/sim";
+        my $new = $t->sim(POST => 'tokens', { issue => 'social' })->{credentials};
         chmod 0600, $source;
         Test::Kiro::spew($source, json($new));
         chmod 0400, $source;
