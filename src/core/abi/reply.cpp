@@ -102,6 +102,7 @@ struct kiro_reply {
 
     kiro_failure failure{};
     std::optional<chat::Stop> stop;
+    bool started = false;   // the model answers, be it with reasoning that the client did not ask for
     bool seen = false;      // a client would have something to see
     bool committed = false; // the client's headers are sent
     bool ended = false;     // nothing more will be written
@@ -194,6 +195,7 @@ struct kiro_reply {
 
     void write(std::span<const chat::Event> events) {
         for (const chat::Event &event : events) {
+            started |= visible(event);
             if (!context.reasoning && reasoning(event)) {
                 continue;
             }
@@ -340,7 +342,7 @@ void kiro_reply_get_info(const kiro_reply *rep, kiro_reply_info *info) {
              .credits = rep->reader.credits(),
              .context_percent = rep->reader.context_percent(),
              .stop_reason = {word.data(), word.size()},
-             .started = rep->seen,
+             .started = rep->started,
              .finished = rep->ended && (!rep->failed || rep->committed),
              .failed = rep->failed};
 }
