@@ -51,7 +51,7 @@ char simple_escape(char letter) {
 uint32_t hex4(const char *p) {
     uint32_t value = 0;
     for (int i = 0; i < 4; i++) {
-        int digit = hex_table[static_cast<unsigned char>(p[i])];
+        auto digit = hex_table[static_cast<unsigned char>(p[i])];
         if (digit < 0)
             return bad_hex;
         value = value << 4 | static_cast<uint32_t>(digit);
