@@ -82,7 +82,6 @@ typedef struct {
     ngx_uint_t                       active;
     ngx_http_kiro_token_data_t       data[2];
 
-    ngx_pid_t                        lease_pid;
     ngx_msec_t                       lease_deadline;
     ngx_uint_t                       lease_generation;
     ngx_uint_t                       leased;      /* unsigned  leased:1; */
@@ -109,7 +108,6 @@ typedef struct {
 
 
 typedef struct {
-    ngx_shm_zone_t                  *shm_zone;
     ngx_http_kiro_shm_t             *sh;
     ngx_slab_pool_t                 *shpool;
     ngx_array_t                     *accounts;    /* of the main conf */
@@ -285,7 +283,6 @@ typedef struct {
     ngx_str_t                        error_type;
     ngx_str_t                        retry_after;
     ngx_buf_t                       *error_body;
-    ngx_msec_t                       start;
 
     unsigned                         headers:1;   /* parsed */
     unsigned                         chunked:1;

@@ -274,7 +274,6 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     ngx_http_set_ctx(sr, ctx, ngx_http_kiro_module);
 
     ctx->attempt.request = sr;
-    ctx->attempt.start = ngx_current_msec;
 
     r->write_event_handler = ngx_http_kiro_exchange_resume;
 

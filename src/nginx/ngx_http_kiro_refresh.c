@@ -198,7 +198,6 @@ ngx_http_kiro_refresh_lease(ngx_http_kiro_account_t *account,
     }
 
     slot->leased = 1;
-    slot->lease_pid = ngx_pid;
     slot->lease_deadline = ngx_current_msec + account->refresh_timeout
                            + NGX_HTTP_KIRO_LEASE_SLACK;
     job->generation = ++slot->lease_generation;

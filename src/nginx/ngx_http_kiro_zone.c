@@ -85,7 +85,6 @@ ngx_http_kiro_zone_add(ngx_conf_t *cf, ngx_http_kiro_main_conf_t *kmcf,
         return NGX_ERROR;
     }
 
-    zone->shm_zone = shm_zone;
     zone->accounts = &kmcf->accounts;
 
     shm_zone->init = ngx_http_kiro_zone_init;
