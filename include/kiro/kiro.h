@@ -102,12 +102,23 @@ typedef enum {
     KIRO_RETRY_NEVER = 0,
     KIRO_RETRY_REFRESH,         /* refresh the token, then once more */
     KIRO_RETRY_BACKOFF,         /* wait, then again */
-    KIRO_RETRY_NOW              /* again at once (stale keepalive connection) */
+    KIRO_RETRY_NOW,             /* again at once (stale keepalive connection) */
+    KIRO_RETRY_CHANGED          /* again at once, if kiro_request_change() takes
+                                   the failure's change */
 } kiro_retry;
+
+/* What makes a second attempt of the same request promising. */
+typedef enum {
+    KIRO_CHANGE_NONE = 0,
+    KIRO_CHANGE_DROP_FIELDS,    /* additionalModelRequestFields was refused */
+    KIRO_CHANGE_DROP_REASONING, /* replayed reasoning was refused */
+    KIRO_CHANGE_REPAIR_OUTPUT   /* the answer does not match the output format */
+} kiro_change;
 
 typedef struct {
     kiro_failure_kind kind;
     kiro_retry        retry;
+    kiro_change       change;           /* for KIRO_RETRY_CHANGED */
     int               upstream_status;  /* HTTP status of the upstream, 0: none */
     uint32_t          retry_after_ms;   /* as the upstream asked, 0: it did not */
     char              param[160];       /* JSON path of the bad field or "" */

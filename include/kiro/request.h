@@ -22,12 +22,26 @@ typedef struct {
     kiro_str to;                /* upstream id */
 } kiro_model_alias;
 
+/* How a model is asked to think. */
+typedef enum {
+    KIRO_THINKING_AUTO = 0,     /* natively where the model can; by tags else, if the
+                                   client asks for it */
+    KIRO_THINKING_NATIVE,       /* natively only */
+    KIRO_THINKING_TAGS,         /* by tags only */
+    KIRO_THINKING_OFF           /* not at all, whatever the client asks */
+} kiro_thinking;
+
 typedef struct {
     kiro_api                api;
     kiro_str                default_model;  /* for a request without one; may be empty */
     const kiro_model_alias *aliases;
     size_t                  naliases;
     kiro_str                session;        /* session hint of a client header, may be empty */
+    kiro_str                account;        /* what reasoning is bound to: changes with the
+                                               login, never sent anywhere; may be empty */
+    kiro_thinking           thinking;
+    kiro_str                catalogue;      /* kiro/models.h; empty: the built-in models */
+    int                     known_models;   /* refuse models that the catalogue lacks */
 } kiro_request_options;         /* views must stay valid during parse only */
 
 typedef struct {
@@ -60,6 +74,13 @@ void kiro_request_get_info(const kiro_request *req, kiro_request_info *info);
  */
 kiro_status kiro_request_write(kiro_request *req, kiro_wire wire,
     kiro_str profile_arn, kiro_str *body, kiro_failure *f);
+
+/*
+ * Changes what the next write gives, after a failure with KIRO_RETRY_CHANGED.
+ * KIRO_ERROR: it has been changed so before, or there is nothing to change: the
+ * failure stands.
+ */
+kiro_status kiro_request_change(kiro_request *req, kiro_change change);
 
 #ifdef __cplusplus
 }

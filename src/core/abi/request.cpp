@@ -147,6 +147,10 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.context_window = request.upstream.context_window;
     context.input_tokens = request.upstream.input_tokens;
     context.aliases = request.upstream.aliases;
+    context.stop = request.conversation.stop;
+    context.max_tokens = request.conversation.max_tokens;
+    context.output = request.conversation.output.kind;
+    context.output_schema = request.conversation.output.schema;
     return context;
 }
 
@@ -197,6 +201,10 @@ kiro_status kiro_request_write(kiro_request *req, kiro_wire wire, kiro_str profi
         upstream::write(req->upstream, wire, view(profile_arn), req->body);
         *body = str(req->body);
     });
+}
+
+kiro_status kiro_request_change(kiro_request *, kiro_change) {
+    return KIRO_ERROR;
 }
 
 } // extern "C"

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -26,6 +27,18 @@ struct Image {
     std::string_view base64;
 };
 
+// A PDF.
+struct Document {
+    Raw title; // may be empty
+    std::string_view base64;
+};
+
+// What the assistant thought before, as the client sends it back.
+struct Reasoning {
+    Raw text; // may be empty
+    Raw seal; // signature, data or encrypted_content; may be empty, foreign or altered
+};
+
 struct ToolCall {
     Raw id;
     Raw name;
@@ -36,12 +49,14 @@ struct ToolResult {
     Raw id;                 // of the call it answers
     std::vector<Raw> texts; // may be empty
     std::vector<Image> images;
+    std::vector<Document> documents;
     bool failed = false;
 };
 
-using Block = std::variant<Text, Image, ToolCall, ToolResult>;
+using Block = std::variant<Text, Image, Document, Reasoning, ToolCall, ToolResult>;
 
-// ToolCall only in assistant messages; Image and ToolResult only in user messages; system has texts only.
+// ToolCall and Reasoning only in assistant messages; Image, Document and ToolResult only in user messages;
+// system has texts only.
 enum class Role { system, user, assistant };
 
 struct Message {
@@ -50,7 +65,9 @@ struct Message {
 };
 
 struct Tool {
-    Raw name;
+    Raw name;                // unique in the request; of a namespaced tool "namespace__name"
+    Raw local_name;          // without the namespace, if there is one
+    Raw name_space;          // may be empty
     Raw description;         // may be empty
     std::string_view schema; // a JSON object; empty: takes no arguments
     bool freeform = false;   // takes one text instead of an object
@@ -58,20 +75,43 @@ struct Tool {
 
 enum class ToolMode { automatic, none, required, named };
 
+enum class ThinkingMode { unasked, off, adaptive, budget };
+
+struct Thinking {
+    ThinkingMode mode = ThinkingMode::unasked;
+    uint32_t budget = 0;  // tokens
+    Raw effort;           // the client's word, may be empty or unknown
+    bool omitted = false; // the text is not wanted, only what replays it
+};
+
+enum class OutputKind { text, json_object, json_schema };
+
+struct OutputFormat {
+    OutputKind kind = OutputKind::text;
+    Raw name;                // may be empty
+    std::string_view schema; // a JSON object, for json_schema
+};
+
 struct Conversation {
     Raw model; // empty: the client names none
     std::vector<Raw> system;
     std::vector<Message> messages; // not empty
     std::vector<Tool> tools;
     ToolMode tool_mode = ToolMode::automatic;
-    Raw tool_name; // for ToolMode::named
+    Raw tool_name;                  // for ToolMode::named
+    std::vector<Raw> allowed_tools; // empty: all
     bool parallel_tools = true;
-    Raw session; // what the client groups requests by, may be empty
+    bool web_search = false; // the client offers the service's own search, which is not among tools
+    Raw session;             // what the client groups requests by, may be empty
 
     bool stream = false;
     bool include_usage = false;    // a stream ends with usage
     bool legacy_functions = false; // tools came as OpenAI's `functions`
     bool reasoning = true;         // the client wants to see reasoning
+    Thinking thinking;
+    OutputFormat output;
+    std::vector<Raw> stop;   // not empty texts; where the answer ends
+    uint64_t max_tokens = 0; // of the answer, 0: no limit
 
     Arena arena;
 };

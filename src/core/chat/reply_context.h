@@ -1,6 +1,7 @@
 // What a reply needs to know of the request that it answers.
 #pragma once
 
+#include "core/chat/conversation.h"
 #include "kiro/request.h"
 
 #include <cstdint>
@@ -9,10 +10,12 @@
 
 namespace kiro::chat {
 
-// A tool name that had to be changed for the upstream. Both are JSON-escaped slices.
+// A tool that is not called by the client as it is by the upstream. All are JSON-escaped slices.
 struct ToolAlias {
-    std::string_view alias; // what the upstream was told
-    std::string_view name;  // what the client calls it
+    std::string_view alias;      // what the upstream was told
+    std::string_view name;       // what the client calls it
+    std::string_view name_space; // Responses: of the tool, may be empty
+    bool freeform = false;       // its input is the text in {"input": ...}
 };
 
 struct ReplyContext {
@@ -21,7 +24,13 @@ struct ReplyContext {
     bool reasoning = true;              // the client wants to see reasoning
     std::uint64_t context_window = 0;   // tokens, 0: unknown
     std::uint64_t input_tokens = 0;     // estimate, 0: unknown
-    std::span<const ToolAlias> aliases; // only names that differ
+    std::span<const ToolAlias> aliases; // only tools that differ
+    std::span<const json::Raw> stop;    // ends the answer, not part of it
+    std::uint64_t max_tokens = 0;       // ends the answer, 0: no limit
+    OutputKind output = OutputKind::text;
+    std::string_view output_schema; // of OutputKind::json_schema
+    bool tagged_reasoning = false;  // the model was asked to think in <thinking> tags
+    std::string_view seal_key;      // binds reasoning to account and model; empty: it is not sealed
 };
 
 // What every piece of the answer repeats.

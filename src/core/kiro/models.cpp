@@ -11,30 +11,50 @@ namespace {
 
 constexpr uint32_t k = 1000;
 
+constexpr uint8_t bits(std::initializer_list<Effort> efforts) {
+    unsigned set = 0;
+    for (Effort effort : efforts)
+        set |= 1U << static_cast<unsigned>(effort);
+    return static_cast<uint8_t>(set);
+}
+
+constexpr uint8_t four = bits({Effort::low, Effort::medium, Effort::high, Effort::max});
+constexpr uint8_t five = bits({Effort::low, Effort::medium, Effort::high, Effort::xhigh, Effort::max});
+constexpr uint8_t six = five | bits({Effort::none});
+
+constexpr ReasoningFacts claude_46{EffortField::output_config, four, Effort::high, true, true};
+constexpr ReasoningFacts claude_47{EffortField::output_config, five, Effort::xhigh, true, true};
+constexpr ReasoningFacts claude_48{EffortField::output_config, five, Effort::high, true, true};
+constexpr ReasoningFacts opus_55{EffortField::output_config, five, Effort::medium, true, false};
+constexpr ReasoningFacts sonnet_55{EffortField::output_config, five, Effort::high, true, false};
+constexpr ReasoningFacts gpt{EffortField::reasoning, six, Effort::high, false, false};
+constexpr ReasoningFacts none;
+
+// As listed from mid to autumn 2026.
 constexpr ModelFacts models[] = {
-    {"auto", 200 * k, 64 * k},
-    {"claude-opus-5.5", 1000 * k, 128 * k},
-    {"claude-sonnet-5.5", 1000 * k, 128 * k},
-    {"claude-opus-5", 1000 * k, 128 * k},
-    {"claude-sonnet-5", 1000 * k, 128 * k},
-    {"claude-fable-5", 1000 * k, 128 * k},
-    {"claude-fable-5.1", 1000 * k, 128 * k},
-    {"claude-opus-4.8", 1000 * k, 128 * k},
-    {"claude-opus-4.7", 1000 * k, 128 * k},
-    {"claude-opus-4.6", 1000 * k, 64 * k},
-    {"claude-sonnet-4.6", 1000 * k, 64 * k},
-    {"claude-opus-4.5", 200 * k, 64 * k},
-    {"claude-sonnet-4.5", 200 * k, 64 * k},
-    {"claude-sonnet-4", 200 * k, 64 * k},
-    {"claude-haiku-4.5", 200 * k, 64 * k},
-    {"gpt-5.6-sol", 272 * k, 128 * k},
-    {"gpt-5.6-terra", 272 * k, 128 * k},
-    {"gpt-5.6-luna", 272 * k, 128 * k},
-    {"deepseek-3.2", 128 * k, 64 * k},
-    {"minimax-m2.5", 196 * k, 64 * k},
-    {"minimax-m2.1", 196 * k, 64 * k},
-    {"glm-5", 200 * k, 64 * k},
-    {"qwen3-coder-next", 256 * k, 64 * k},
+    {"auto", 200 * k, 64 * k, none},
+    {"claude-opus-5.5", 1000 * k, 128 * k, opus_55, true, true},
+    {"claude-sonnet-5.5", 1000 * k, 128 * k, sonnet_55, true, true},
+    {"claude-opus-5", 1000 * k, 128 * k, claude_48, true, true},
+    {"claude-sonnet-5", 1000 * k, 128 * k, claude_48, true, true},
+    {"claude-fable-5", 1000 * k, 128 * k, claude_48, true, true},
+    {"claude-fable-5.1", 1000 * k, 128 * k, claude_48, true, true},
+    {"claude-opus-4.8", 1000 * k, 128 * k, claude_48, true, true},
+    {"claude-opus-4.7", 1000 * k, 128 * k, claude_47, true, true},
+    {"claude-opus-4.6", 1000 * k, 64 * k, claude_46, true, true},
+    {"claude-sonnet-4.6", 1000 * k, 64 * k, claude_46, true, true},
+    {"claude-opus-4.5", 200 * k, 64 * k, none, true, true},
+    {"claude-sonnet-4.5", 200 * k, 64 * k, none, true, true},
+    {"claude-sonnet-4", 200 * k, 64 * k, none, true, true},
+    {"claude-haiku-4.5", 200 * k, 64 * k, none, true, true},
+    {"gpt-5.6-sol", 272 * k, 128 * k, gpt},
+    {"gpt-5.6-terra", 272 * k, 128 * k, gpt},
+    {"gpt-5.6-luna", 272 * k, 128 * k, gpt},
+    {"deepseek-3.2", 128 * k, 64 * k, none, false},
+    {"minimax-m2.5", 196 * k, 64 * k, none, false},
+    {"minimax-m2.1", 196 * k, 64 * k, none, false},
+    {"glm-5", 200 * k, 64 * k, none, false},
+    {"qwen3-coder-next", 256 * k, 64 * k, none, false},
 };
 
 constexpr std::string_view efforts[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max"};

@@ -78,7 +78,7 @@ Raw ToolNames::alias_of(Raw name) {
             made = hashed(stem, seed);
         }
         alias = arena.keep(std::move(made));
-        changed.push_back({alias, name});
+        changed.push_back({alias, name, {}, false});
     }
     by_name.emplace(std::move(plain), alias);
     return alias;

@@ -1,0 +1,71 @@
+#include "core/kiro/declare.h"
+
+namespace kiro::kiro {
+
+namespace {
+
+// Longer ones move into the system text.
+constexpr size_t max_description = 10000;
+
+constexpr std::string_view freeform_schema =
+    R"({"type":"object","properties":{"input":{"type":"string"}},"required":["input"]})";
+
+bool is_longer_than(Raw text, size_t limit) {
+    if (text.size() <= limit)
+        return false;
+    size_t characters = 0;
+    for (size_t i = 0; i < text.size(); i++) {
+        auto c = static_cast<unsigned char>(text[i]);
+        if ((c & 0xC0) == 0x80)
+            continue;
+        if (c == '\\' && i + 1 < text.size())
+            i += text[i + 1] == 'u' ? 5 : 1;
+        characters++;
+    }
+    return characters > limit;
+}
+
+// The descriptions of a few tools are whole manuals.
+Raw short_description(const chat::Tool &tool, Raw alias, Request &request, chat::Arena &arena) {
+    if (json::is_blank(tool.description))
+        return arena.keep("Tool: " + std::string(tool.name));
+    if (!is_longer_than(tool.description, max_description))
+        return tool.description;
+    std::string section = "## Tool: ";
+    section += alias;
+    section += "\\n\\n";
+    section += tool.description;
+    request.system.push_back(arena.keep(std::move(section)));
+    return arena.keep("The full description is in the instructions under \\\"Tool: " + std::string(alias) +
+                      "\\\".");
+}
+
+} // namespace
+
+void declare_tools(const chat::Conversation &conversation, Request &request, ToolNames &names,
+                   chat::Arena &arena) {
+    if (conversation.tool_mode == chat::ToolMode::none)
+        return;
+    for (const auto &tool : conversation.tools) {
+        if (names.knows(tool.name))
+            continue; // a second tool of that name is refused
+        Raw alias = names.alias_of(tool.name);
+        request.tools.push_back({alias, short_description(tool, alias, request, arena),
+                                 tool.freeform ? freeform_schema : tool.schema});
+    }
+}
+
+// Calls told as text instead would be imitated.
+void declare_used(Request &request, ToolNames &names) {
+    constexpr Raw stub = "Was used earlier in this conversation. Not available now: do not call it.";
+    for (Turn &turn : request.turns) {
+        for (Call &call : turn.calls) {
+            bool declared = names.knows(call.client_name);
+            call.name = names.alias_of(call.client_name);
+            if (!declared)
+                request.tools.push_back({call.name, stub, {}});
+        }
+    }
+}
+
+} // namespace kiro::kiro

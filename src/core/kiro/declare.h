@@ -1,0 +1,18 @@
+// The tools of a request: what the client offers, and what its history needs.
+#pragma once
+
+#include "core/chat/conversation.h"
+#include "core/kiro/names.h"
+#include "core/kiro/request.h"
+
+namespace kiro::kiro {
+
+// Fills request.tools. A description that is too long moves to the end of request.system.
+void declare_tools(const chat::Conversation &conversation, Request &request, ToolNames &names,
+                   chat::Arena &arena);
+
+// Names the calls of request.turns; what was called before must be declared, also when the client declares it
+// no more.
+void declare_used(Request &request, ToolNames &names);
+
+} // namespace kiro::kiro
