@@ -93,6 +93,43 @@ TEST(KiroErrors, Classes) {
     }
 }
 
+TEST(KiroErrors, WhatAChangedRequestWouldHeal) {
+    const auto change = [](int status, std::string_view body) {
+        kiro_failure f;
+        kiro::kiro::classify({.status = status,
+                              .type = status == 0 ? "validationError" : "",
+                              .body = body,
+                              .message = {},
+                              .retry_after = {},
+                              .now = 0},
+                             f);
+        EXPECT_EQ(f.kind, KIRO_FAIL_UPSTREAM_REFUSED) << body;
+        EXPECT_EQ(f.retry, f.change == KIRO_CHANGE_NONE ? KIRO_RETRY_NEVER : KIRO_RETRY_CHANGED) << body;
+        return f.change;
+    };
+    for (int status : {400, 0}) {
+        EXPECT_EQ(change(status, R"({"reason":"THINKING_SIGNATURE_INVALID","message":"x"})"),
+                  KIRO_CHANGE_DROP_REASONING);
+        for (const char *reason : {R"(,"reason":"REQUEST_BODY_INVALID")", R"(,"reason":null)", ""}) {
+            for (const char *message :
+                 {"additionalModelRequestFields is not supported for this model",
+                  "property 'x' is not defined in the schema and the schema does not allow additional "
+                  "properties",
+                  "property 'output_config.effort' must be one of the values: low, high"}) {
+                const std::string body = std::string(R"({"message":")") + message + '"' + reason + '}';
+                EXPECT_EQ(change(status, body), KIRO_CHANGE_DROP_FIELDS) << body;
+            }
+        }
+        EXPECT_EQ(
+            change(status, R"({"reason":"REQUEST_BODY_INVALID","message":"Improperly formed request."})"),
+            KIRO_CHANGE_NONE);
+        EXPECT_EQ(change(status, R"({"reason":"TOOL_SCHEMA_INVALID","message":"property 'x' is odd"})"),
+                  KIRO_CHANGE_NONE);
+    }
+    EXPECT_STREQ(kiro_change_name(KIRO_CHANGE_DROP_FIELDS), "drop_fields");
+    EXPECT_STREQ(kiro_change_name(KIRO_CHANGE_DROP_REASONING), "drop_reasoning");
+}
+
 TEST(KiroErrors, UpstreamTextIsNotEchoed) {
     const kiro_failure f =
         upstream(400, R"({"message":"arn:aws:codewhisperer:us-east-1:123456789012:profile/X"})");

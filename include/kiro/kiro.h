@@ -137,6 +137,9 @@ void kiro_failure_set(kiro_failure *f, kiro_failure_kind kind,
 /* "rate_limited" for KIRO_FAIL_RATE_LIMITED; never NULL. */
 const char *kiro_failure_name(kiro_failure_kind kind);
 
+/* "drop_fields" for KIRO_CHANGE_DROP_FIELDS; never NULL. */
+const char *kiro_change_name(kiro_change change);
+
 /* The HTTP status that the dialect uses for this kind. */
 int kiro_failure_status(kiro_api api, kiro_failure_kind kind);
 

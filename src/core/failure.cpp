@@ -134,6 +134,20 @@ const char *kiro_failure_name(kiro_failure_kind kind) {
     return row == kNames.end() ? "internal" : row->name;
 }
 
+const char *kiro_change_name(kiro_change change) {
+    switch (change) {
+    case KIRO_CHANGE_NONE:
+        break;
+    case KIRO_CHANGE_DROP_FIELDS:
+        return "drop_fields";
+    case KIRO_CHANGE_DROP_REASONING:
+        return "drop_reasoning";
+    case KIRO_CHANGE_REPAIR_OUTPUT:
+        return "repair_output";
+    }
+    return "none";
+}
+
 int kiro_failure_status(kiro_api api, kiro_failure_kind kind) {
     return api == KIRO_API_ANTHROPIC ? kiro::anthropic::error_status(kind)
                                      : kiro::openai_chat::error_status(kind);

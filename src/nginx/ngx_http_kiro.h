@@ -329,7 +329,7 @@ struct ngx_http_kiro_ctx_s {
     ngx_msec_t                       first_token;
     ngx_uint_t                       attempts;
     ngx_uint_t                       retries;
-    kiro_failure_kind                retry_reason;
+    const char                      *retry_reason;
     u_char                           id[NGX_HTTP_KIRO_ID_LEN];
 
     unsigned                         has_id:1;

@@ -398,7 +398,29 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return;
     }
 
-    ctx->retry_reason = f->kind;
+    if (f->retry == KIRO_RETRY_CHANGED) {
+
+        /* not counted as a retry: each change is made once at most */
+
+        if (kiro_request_change(ctx->kreq, f->change) != KIRO_OK) {
+            ngx_http_kiro_exchange_fail(r, ctx);
+            return;
+        }
+
+        ctx->retry_reason = kiro_change_name(f->change);
+
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "kiro: attempt %ui failed: %s, upstream status %d; "
+                      "once more at once: %s", ctx->attempts,
+                      kiro_failure_name(f->kind), f->upstream_status,
+                      ctx->retry_reason);
+
+        ctx->state = NGX_HTTP_KIRO_TOKEN;
+        ngx_http_kiro_exchange_wake(ctx);
+        return;
+    }
+
+    ctx->retry_reason = kiro_failure_name(f->kind);
 
     if (f->retry == KIRO_RETRY_REFRESH) {
 

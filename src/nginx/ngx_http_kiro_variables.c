@@ -179,11 +179,11 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
                                              (double) ctx->attempts);
 
     case NGX_HTTP_KIRO_VAR_RETRY_REASON:
-        if (ctx->retry_reason == KIRO_FAIL_NONE) {
+        if (ctx->retry_reason == NULL) {
             return NGX_DECLINED;
         }
 
-        value->data = (u_char *) kiro_failure_name(ctx->retry_reason);
+        value->data = (u_char *) ctx->retry_reason;
         value->len = ngx_strlen(value->data);
         return NGX_OK;
 

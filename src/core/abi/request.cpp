@@ -203,7 +203,20 @@ kiro_status kiro_request_write(kiro_request *req, kiro_wire wire, kiro_str profi
     });
 }
 
-kiro_status kiro_request_change(kiro_request *, kiro_change) {
+kiro_status kiro_request_change(kiro_request *req, kiro_change change) {
+    upstream::Request &request = req->upstream;
+    switch (change) {
+    case KIRO_CHANGE_DROP_FIELDS:
+        if (request.fields.empty())
+            return KIRO_ERROR;
+        request.fields.clear();
+        return KIRO_OK;
+    case KIRO_CHANGE_DROP_REASONING:
+        return upstream::drop_reasoning(request.turns) ? KIRO_OK : KIRO_ERROR;
+    case KIRO_CHANGE_NONE:
+    case KIRO_CHANGE_REPAIR_OUTPUT:
+        break;
+    }
     return KIRO_ERROR;
 }
 

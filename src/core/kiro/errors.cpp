@@ -17,6 +17,7 @@ struct Meaning {
     kiro_failure_kind kind;
     kiro_retry retry;
     const char *message;
+    kiro_change change = KIRO_CHANGE_NONE;
 };
 
 constexpr Meaning kThrottled{KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_BACKOFF,
@@ -53,8 +54,12 @@ constexpr Meaning kProfile{
     "Kiro asks for a profile ARN; the operator should set profile_arn for this account."};
 constexpr Meaning kRefused{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
                            "Kiro refused the request as invalid."};
-constexpr Meaning kSignature{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
-                             "Kiro does not accept the signature of a thinking block in the conversation."};
+constexpr Meaning kSignature{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_CHANGED,
+                             "Kiro does not accept the signature of a thinking block in the conversation.",
+                             KIRO_CHANGE_DROP_REASONING};
+constexpr Meaning kFields{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_CHANGED,
+                          "Kiro refused the request's reasoning settings for this model.",
+                          KIRO_CHANGE_DROP_FIELDS};
 constexpr Meaning kTools{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
                          "Kiro refused the request: its tools, tool calls or tool results are not valid."};
 constexpr Meaning kImage{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
@@ -146,6 +151,15 @@ struct Text {
     string_view text; // lower case
     unsigned under;
     Meaning meaning;
+};
+
+// Refusals of additionalModelRequestFields. They come with the reason of any bad request, or with none, so
+// these texts are looked for before a reason counts that says no more than that.
+constexpr unsigned kBadRequest = k400 | kInStream;
+constexpr std::array kFieldTexts{
+    Text{"additionalmodelrequestfields", kBadRequest, kFields},
+    Text{"is not defined in the schema", kBadRequest, kFields},
+    Text{"property '", kBadRequest, kFields},
 };
 
 // Looked for in the whole body, so that HTML and cut JSON are understood too. The first match counts.
@@ -283,19 +297,31 @@ Meaning by_status(int status) noexcept {
     return status >= 400 ? kRefused : kOdd;
 }
 
+template <class Table>
+const Meaning *find_text(const Table &table, const Refusal &refusal, unsigned where) noexcept {
+    for (const Text &row : table) {
+        if ((row.under & where) != 0 &&
+            (contains(refusal.body, row.text) || contains(refusal.message, row.text))) {
+            return &row.meaning;
+        }
+    }
+    return nullptr;
+}
+
 Meaning meaning_of(const Refusal &refusal, const Body &body) noexcept {
     const unsigned where = under(refusal.status);
     if (where == kNowhere) {
         return kOdd;
     }
+    const bool unspecific = body.reason.empty() || body.reason == "REQUEST_BODY_INVALID";
+    if (const Meaning *meaning = unspecific ? find_text(kFieldTexts, refusal, where) : nullptr) {
+        return *meaning;
+    }
     if (const Meaning *meaning = find_name(kReasons, body.reason)) {
         return *meaning;
     }
-    for (const Text &row : kTexts) {
-        if ((row.under & where) != 0 &&
-            (contains(refusal.body, row.text) || contains(refusal.message, row.text))) {
-            return row.meaning;
-        }
+    if (const Meaning *meaning = find_text(kTexts, refusal, where)) {
+        return *meaning;
     }
     // A status says more than a bare exception name where both speak of the login or of limits.
     if (refusal.status == 401 || refusal.status == 402 || refusal.status == 423 || refusal.status == 429) {
@@ -327,6 +353,7 @@ void classify(const Refusal &full, kiro_failure &failure) noexcept {
     const Meaning meaning = meaning_of(refusal, body);
     kiro_failure_set(&failure, meaning.kind, "%s", meaning.message);
     failure.retry = meaning.retry;
+    failure.change = meaning.change;
     failure.upstream_status = refusal.status;
     const std::uint64_t wait = std::max(body.wait, retry_after_ms(refusal.retry_after, refusal.now));
     failure.retry_after_ms = static_cast<std::uint32_t>(std::min(wait, kLongestWait));

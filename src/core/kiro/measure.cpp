@@ -29,12 +29,17 @@ size_t image_bytes(const Request &request) {
 
 void measure(Request &request) {
     tokens::Characters characters;
+    size_t sealed = 0; // signatures: bytes, but nothing to read
     uint64_t overhead = tokens_per_message * request.turns.size() + tokens_per_tool * request.tools.size();
     for (Raw text : request.system)
         characters.add(text);
     for (const Turn &turn : request.turns) {
         for (Raw text : turn.texts)
             characters.add(text);
+        if (turn.thought) {
+            characters.add(turn.thought->text);
+            sealed += turn.thought->signature.size();
+        }
         for (const Call &call : turn.calls) {
             characters.add(call.name);
             characters.add(call.input);
@@ -53,8 +58,8 @@ void measure(Request &request) {
     request.input_tokens = tokens::estimate(characters) + overhead;
 
     constexpr size_t frame = 256; // of a turn or tool
-    request.bytes =
-        characters.size + image_bytes(request) + frame * (request.turns.size() + request.tools.size() + 4);
+    request.bytes = characters.size + sealed + request.fields.size() + image_bytes(request) +
+                    frame * (request.turns.size() + request.tools.size() + 4);
 }
 
 void check_size(const Request &request, const std::string &body) {

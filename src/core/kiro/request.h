@@ -27,6 +27,7 @@ struct Request {
     std::vector<chat::ToolAlias> aliases;
     std::string conversation_id; // UUID
     std::string continuation_id; // UUID
+    std::string fields;          // additionalModelRequestFields, a JSON object; empty: none
     uint64_t input_tokens = 0;   // estimate
     size_t bytes = 0;            // about what write() needs
     uint32_t context_window = 0;

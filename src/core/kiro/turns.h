@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -29,12 +30,20 @@ struct Result {
     Raw id; // upstream's
 };
 
+// Reasoning that the upstream takes back: it gave this signature for this text to the same account and model.
+struct Thought {
+    Raw text;
+    Raw signature;
+    bool redacted = false; // signature is the whole reasoning, and opaque
+};
+
 struct Turn {
     bool user;
     std::vector<Raw> texts; // joined by blank lines
     std::vector<chat::Image> images;
-    std::vector<Call> calls;     // assistant
-    std::vector<Result> results; // user
+    std::vector<Call> calls;        // assistant
+    std::vector<Result> results;    // user
+    std::optional<Thought> thought; // assistant
 };
 
 using Turns = std::vector<Turn>;
@@ -58,6 +67,9 @@ void hoist_images(Turns &turns, chat::Arena &arena);
 
 // Says in the text what the upstream would not tell the model, and nothing is ever blank.
 void fill_results(Turns &turns, chat::Arena &arena);
+
+// False: there was none.
+bool drop_reasoning(Turns &turns);
 
 // A user turn without text and results is refused.
 void fill_blank_turns(Turns &turns, bool has_system);

@@ -67,6 +67,10 @@ public:
         out += '}';
         if (wire.root_conversation)
             out += R"(,"agentMode":"vibe")";
+        if (!request.fields.empty()) {
+            out += R"(,"additionalModelRequestFields":)";
+            out += request.fields;
+        }
         if (!profile_arn.empty()) {
             out += R"(,"profileArn":)";
             json::append_string(out, profile_arn);
@@ -189,6 +193,19 @@ private:
         out += ']';
     }
 
+    void reasoning(const Thought &thought) {
+        out += R"(,"reasoningContent":{)";
+        if (thought.redacted) {
+            out += R"("redactedContent":")";
+        } else {
+            out += R"("reasoningText":{"text":")";
+            out += thought.text;
+            out += R"(","signature":")";
+        }
+        out += thought.signature;
+        out += thought.redacted ? R"("})" : R"("}})";
+    }
+
     void assistant(size_t index) {
         const Turn &turn = request.turns[index];
         out += R"({"assistantResponseMessage":{)";
@@ -200,6 +217,8 @@ private:
             out += "\",";
         }
         content(turn, false);
+        if (turn.thought)
+            reasoning(*turn.thought);
         if (!turn.calls.empty()) {
             out += R"(,"toolUses":[)";
             for (const auto &call : turn.calls) {
