@@ -604,6 +604,52 @@ my $refresh = sub ($body, %opt) {
     $social = control($sim, POST => 'tokens', { issue => 'social' })->{credentials};
 }
 
+# --- web search -------------------------------------------------------------------------------------------------
+
+{
+    my %way = (
+        v3   => ['/', { 'x-amz-target' => 'KiroRuntimeService.InvokeMCP', 'content-type' => 'application/x-amz-json-1.0' }],
+        v2   => ['/', { 'x-amz-target' => 'AmazonCodeWhispererStreamingService.InvokeMCP', 'content-type' => 'application/x-amz-json-1.0' }],
+        rest => ['/mcp', { 'content-type' => 'application/json' }],
+    );
+    my $mcp = sub ($query, %more) {
+        return { id => 'call-1', jsonrpc => '2.0', method => 'tools/call', profileArn => $sim->{profile_arn},
+                 params => { name => 'web_search', arguments => { query => $query } }, %more };
+    };
+    my $search = sub ($body, %opt) {
+        my ($path, $headers) = @{ $way{ $opt{wire} // 'v3' } };
+        return call($sim, POST => $path, { %$headers, authorization => 'Bearer ' . ($opt{token} // $social->{accessToken}),
+            %{ $opt{headers} // {} } }, ref $body ? $json->encode($body) : $body);
+    };
+    my $found = sub ($answer) { $json->decode($json->decode($answer->{body})->{result}{content}[0]{text}) };
+    my $answer = $search->($mcp->('red fox'));
+    is verdict($answer), 200, 'a search';
+    is $json->decode($answer->{body})->{id}, 'call-1', 'is answered under its id';
+    is $found->($answer)->{results}[1]{title}, 'Result 2 for red fox', 'with results';
+    is verdict($search->($mcp->('red fox'), wire => $_)), 200, "the $_ form" for qw(v2 rest);
+    is verdict($search->($mcp->('x', profileArn => undef))), '400 ValidationException profileArn is required for this request.', 'without a profile';
+    is verdict($search->($mcp->('x', profileArn => undef), headers => { 'x-amzn-kiro-profile-arn' => $sim->{profile_arn} })),
+        '400 ValidationException profileArn is required for this request.', 'with the profile in a header only';
+    is verdict($search->($mcp->('x', profileArn => undef), token => $sim->{api_key}, headers => { tokentype => 'API_KEY' })), 200, 'an API key has none';
+    is verdict($search->($mcp->('x'), token => $sim->{api_key}, headers => { tokentype => 'API_KEY' })), '400 ValidationException Invalid profileArn.', 'and may not send one';
+    is verdict($search->($mcp->('x'), token => 'nobody')), $bearer, 'a wrong token';
+    is verdict($search->($mcp->('x', $_->%*))), '400 ValidationException REQUEST_BODY_INVALID', 'bad: ' . $json->encode($_)
+        for { jsonrpc => undef }, { jsonrpc => '1.0' }, { id => undef }, { id => [] }, { method => 'tools/run' }, { params => [] };
+    is verdict($search->('{')), '400 ValidationException REQUEST_BODY_INVALID_JSON', 'not JSON';
+    my $code = sub ($body) { $json->decode($search->($body)->{body})->{error}{code} };
+    is $code->($mcp->('  ')), -32602, 'a blank query';
+    is $code->($mcp->('x', params => { name => 'web_fetch', arguments => { query => 'x' } })), -32602, 'another tool';
+    is_deeply $found->($search->($mcp->('[[sim:{"results":[]}]] nothing')))->{results}, [], 'a plan: no results';
+    is $json->decode($search->($mcp->('[[sim:{"is_error":true}]] e'))->{body})->{result}{isError}, JSON::PP::true, 'a plan: the tool failed';
+    is $code->($mcp->('[[sim:{"rpc_error":{"code":-32000,"message":"m"}}]] r')), -32000, 'a plan: an error object';
+    is $json->decode($search->($mcp->('[[sim:{"result_text":"<oops>"}]] t'))->{body})->{result}{content}[0]{text}, '<oops>', 'a plan: any text';
+    my $twice = $mcp->('[[sim:500,ok]] twice');
+    is join(' ', map { $search->($twice)->{status} } 1, 2), '500 200', 'attempts are counted by query';
+    my ($entry) = control($sim, GET => 'log?op=search')->@*;
+    is "$entry->{wire} $entry->{status} $entry->{body}{params}{arguments}{query}", 'v3 200 red fox', 'the log';
+    cmp_ok control($sim, GET => 'stats')->{search_ok}, '>', 5, 'the counters';
+}
+
 # --- the management host ----------------------------------------------------------------------------------------
 
 {

@@ -9,10 +9,11 @@ use KiroSim::Json qw(decode_json decode_prefix is_number is_string);
 my %FIELD = (
     map({ $_ => 'number' } qw(status retry_after_ms delay_ms first_ms gap_ms words bytes piece context_pct silence_ms silence_at
         chunk chunk_ms hold_at)),
-    map({ $_ => 'string' } qw(type message raw_body text vector hold framing cut_mode)),
-    map({ $_ => 'object' } qw(headers reasoning metadata exception error_frame corrupt)),
-    map({ $_ => 'objects' } qw(tools events)),
-    map({ $_ => 'any' } qw(reason html stop_reason credits cut text_list no_tail no_metadata unknown_events empty hang close ascii)),
+    map({ $_ => 'string' } qw(type message raw_body text vector hold framing cut_mode result_text)),
+    map({ $_ => 'object' } qw(headers reasoning metadata exception error_frame corrupt rpc_error)),
+    map({ $_ => 'objects' } qw(tools events results)),
+    map({ $_ => 'any' } qw(reason html stop_reason credits cut text_list no_tail no_metadata unknown_events empty hang close ascii
+        is_error)),
 );
 my %FITS = (
     number  => sub ($v) { is_number($v) && $v >= 0 },

@@ -10,6 +10,7 @@ use KiroSim::Loop ();
 use KiroSim::Models ();
 use KiroSim::Plan ();
 use KiroSim::Reply ();
+use KiroSim::Search ();
 use KiroSim::Tokens ();
 use KiroSim::Validate ();
 
@@ -20,18 +21,21 @@ my $LOG_BYTES   = 64 << 20;
 my %TARGET = (
     'KiroRuntimeService.GenerateAssistantResponse'                    => ['generate', 'v3'],
     'AmazonCodeWhispererStreamingService.GenerateAssistantResponse'   => ['generate', 'v2'],
+    'KiroRuntimeService.InvokeMCP'                                    => ['search', 'v3'],
+    'AmazonCodeWhispererStreamingService.InvokeMCP'                   => ['search', 'v2'],
     map({ ("$_.ListAvailableModels" => ['models'], "$_.ListAvailableProfiles" => ['profiles'], "$_.GetUsageLimits" => ['usage'],
            "$_.GetProfile" => ['profile']) } qw(KiroControlPlaneBearerService AmazonCodeWhispererService)),
 );
 my %PATH = (
     '/generateAssistantResponse' => ['generate', 'rest'],
+    '/mcp'                       => ['search',   'rest'],
     '/refreshToken'              => ['refresh',  'social'],
     '/token'                     => ['refresh',  'oidc'],
 );
 my %CONTENT_TYPE = (v3 => 'application/x-amz-json-1.0', v2 => 'application/x-amz-json-1.0', rest => 'application/json');
-my %OPERATION = (generate => \&_generate, refresh => \&_refresh, map { $_ => \&_management } qw(models profiles usage profile));
+my %OPERATION = (generate => \&_generate, search => \&_search, refresh => \&_refresh, map { $_ => \&_management } qw(models profiles usage profile));
 
-my @COUNTERS = qw(generate generate_ok generate_rejected refresh refresh_ok invalid_grant invalid_client models profiles usage
+my @COUNTERS = qw(generate generate_ok generate_rejected search search_ok refresh refresh_ok invalid_grant invalid_client models profiles usage
     streams_completed streams_closed_by_client open_streams open_streams_max connections_accepted connections_current control_connections);
 
 # loop, tokens, plans, vectors (dir), log (file handle), describe (what GET /_sim tells)
@@ -207,7 +211,11 @@ sub _generate ($self, $conn, $q, $entry, $op, $wire) {
     $count->{open_streams}++;
     $count->{open_streams_max} = $count->{open_streams} if $count->{open_streams} > $count->{open_streams_max};
 
-    my $start = sub { $self->_start($conn, $entry, $plan, $items) if !$conn->{closed} };
+    $self->_when_due($conn, $entry, $plan, sub { $self->_start($conn, $entry, $plan, $items) });
+}
+
+sub _when_due ($self, $conn, $entry, $plan, $answer) {
+    my $start = sub { $answer->() if !$conn->{closed} };
     if (defined $plan->{hold} && !defined $plan->{hold_at}) {
         my $inner = $start;
         $start = sub { $self->hold($conn, $plan->{hold}, $inner) };
@@ -236,18 +244,54 @@ sub _headers ($plan, @defaults) {
     return [@out, @extra];
 }
 
-sub _start ($self, $conn, $entry, $plan, $items) {
-    return $conn->abandon('hang') if $plan->{hang};
+# True: the plan wants no good answer, and has got what it wants.
+sub _faulty ($self, $conn, $entry, $plan) {
     my $cut = $plan->{cut};
+    if ($plan->{hang}) {
+        $conn->abandon('hang');
+        return 1;
+    }
     if (_unanswered($plan)) {
-        return $conn->abandon((ref $cut ? $cut->{mode} : undef) // $plan->{cut_mode} // 'fin', 0);
+        $conn->abandon((ref $cut ? $cut->{mode} : undef) // $plan->{cut_mode} // 'fin', 0);
+        return 1;
     }
     $conn->{keep} = 0 if $plan->{close};
-    if (KiroSim::Reply::is_fault($plan)) {
-        my ($status, $type, $body, $error) = KiroSim::Reply::fault($plan);
-        return $conn->answer($status, _headers($plan, 'content-type' => $type // _error_type($entry), 'x-amzn-requestid' => _request_id(),
-            'x-amzn-errortype' => $error), $body);
+    return 0 if !KiroSim::Reply::is_fault($plan);
+    my ($status, $type, $body, $error) = KiroSim::Reply::fault($plan);
+    $conn->answer($status, _headers($plan, 'content-type' => $type // _error_type($entry), 'x-amzn-requestid' => _request_id(),
+        'x-amzn-errortype' => $error), $body);
+    return 1;
+}
+
+sub _search ($self, $conn, $q, $entry, $op, $wire) {
+    my $failure = _wrong_type($q, $CONTENT_TYPE{$wire});
+    (my $login, $failure) = $self->_authenticate($q) if !$failure;
+    (my $body, $failure) = KiroSim::Validate::parse($q->{body}) if !$failure;
+    $failure //= KiroSim::Search::check({ body => $body, login => $login });
+    return $self->_refuse($conn, $entry, $failure) if $failure;
+
+    my ($plan, $attempt, $name) = ({});
+    my $query = KiroSim::Search::query($body);
+    if (defined $query) {
+        eval { ($plan, $attempt, $name) = $self->{plans}->choose($q->{headers}{'x-kiro-sim-plan'}, $query, "search\0$query") };
+        if ($@) {
+            chomp(my $why = $@);
+            return $self->_refuse($conn, $entry,
+                { status => 400, type => 'KiroSimPlanException', rule => 'plan', message => "kiro-sim: $why", detail => $why });
+        }
     }
+    @$entry{qw(attempt plan)} = ($attempt, $name);
+    $self->_when_due($conn, $entry, $plan, sub {
+        return if $self->_faulty($conn, $entry, $plan);
+        $self->{count}{search_ok}++;
+        $conn->answer(200, _headers($plan, 'content-type' => _error_type($entry), 'x-amzn-requestid' => _request_id()),
+            KiroSim::Search::answer($body, $plan));
+    });
+}
+
+sub _start ($self, $conn, $entry, $plan, $items) {
+    return if $self->_faulty($conn, $entry, $plan);
+    my $cut = $plan->{cut};
     $self->{count}{generate_ok}++;
     my $blob;
     if (defined $plan->{vector}) {
