@@ -13,6 +13,7 @@
 #include "core/json/writer.h"
 #include "core/kiro/reply.h"
 #include "core/openai_chat/reply.h"
+#include "core/stages/stages.h"
 
 #include <algorithm>
 #include <new>
@@ -76,24 +77,20 @@ bool visible(const chat::Event &event) noexcept {
            std::holds_alternative<chat::FinishedCall>(event);
 }
 
-bool reasoning(const chat::Event &event) noexcept {
-    return !std::holds_alternative<chat::TextDelta>(event) &&
-           !std::holds_alternative<chat::FinishedCall>(event);
-}
-
 } // namespace
 
 struct kiro_reply {
     kiro_reply(const kiro_reply_options &opts, const chat::ReplyHead &head,
                const chat::ReplyContext &context_)
         : context(context_), max_collect(opts.max_collect > 0 ? opts.max_collect : kDefaultCollect),
-          reader(context_, max_collect), writer(make_writer(opts, head, context_)), stream(opts.stream != 0) {
-    }
+          reader(context_, max_collect), stages(context_, opts.stream != 0),
+          writer(make_writer(opts, head, context_)), stream(opts.stream != 0) {}
 
     chat::ReplyContext context;
     std::size_t max_collect;
     kiro::eventstream::Decoder decoder;
     kiro::kiro::ReplyReader reader;
+    kiro::stages::Stages stages;
     Writer writer;
     bool stream;
 
@@ -115,7 +112,9 @@ struct kiro_reply {
         decoder.feed(data);
         for (kiro::eventstream::Frame frame; !ended && decoder.next(frame);) {
             write(reader.take(frame));
-            if (const kiro_failure *refusal = reader.failure()) {
+            if (const auto reason = stages.stop()) {
+                finish(*reason);
+            } else if (const kiro_failure *refusal = reader.failure()) {
                 refuse(*refusal);
             } else if (held() > max_collect) {
                 fail(made(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER,
@@ -131,12 +130,18 @@ struct kiro_reply {
         if (ended) {
             return;
         }
-        write(reader.finish());
+        flush();
+        if (const auto reason = stages.stop()) {
+            finish(*reason);
+            return;
+        }
         if (reader.complete()) {
             const chat::Stop reason = reader.stop();
             const bool natural = reason == chat::Stop::end_turn || reason == chat::Stop::tool_use;
             if (!seen && natural && !committed) {
                 fail(made(KIRO_FAIL_UPSTREAM_EMPTY, KIRO_RETRY_BACKOFF, "Kiro sent an empty answer."));
+            } else if (reason == chat::Stop::end_turn && context.repairable && !stages.problem().empty()) {
+                repair(stages.problem());
             } else {
                 finish(reason);
             }
@@ -169,7 +174,7 @@ struct kiro_reply {
     // An exception of the upstream, or nonsense instead of an event.
     void refuse(const kiro_failure &why) {
         if (why.kind == KIRO_FAIL_CONTEXT_OVERFLOW && seen) {
-            write(reader.finish());
+            flush();
             finish(chat::Stop::max_tokens);
             failure = why;
             return;
@@ -187,21 +192,55 @@ struct kiro_reply {
         std::visit([&](auto &dialect) { dialect.fail(why, output); }, writer);
     }
 
+    // The answer is not the JSON that was asked for: worth one more request that says so.
+    void repair(string_view problem) {
+        kiro_failure wrong;
+        kiro_failure_set(&wrong, KIRO_FAIL_UPSTREAM_PROTOCOL,
+                         "The answer does not match the requested output format: %.*s",
+                         static_cast<int>(std::min<std::size_t>(problem.size(), 300)), problem.data());
+        wrong.retry = KIRO_RETRY_CHANGED;
+        wrong.change = KIRO_CHANGE_REPAIR_OUTPUT;
+        fail(wrong);
+    }
+
+    // Ends the turn; nothing of the upstream is read any more.
     void finish(chat::Stop reason) {
+        stages.finish([this](const chat::Event &event) { show(event); });
         stop = reason;
         ended = true;
-        std::visit([&](auto &dialect) { dialect.finish(reason, reader.usage(), output); }, writer);
+        chat::Usage usage = reader.usage();
+        if (reason == stages.stop() && reason == chat::Stop::max_tokens) {
+            usage.output = std::min(usage.output, context.max_tokens); // the rest was cut
+            usage.reasoning = std::min(usage.reasoning, usage.output);
+        }
+        std::visit(
+            [&](auto &dialect) {
+                if constexpr (requires { dialect.stopped_at(stages.stop_text()); }) {
+                    dialect.stopped_at(stages.stop_text());
+                }
+                dialect.finish(reason, usage, output);
+            },
+            writer);
     }
 
     void write(std::span<const chat::Event> events) {
         for (const chat::Event &event : events) {
             started |= visible(event);
-            if (!context.reasoning && reasoning(event)) {
-                continue;
-            }
-            seen |= visible(event);
-            std::visit([&](auto &dialect) { dialect.write(event, output); }, writer);
+            stages.take(event, [this](const chat::Event &next) { show(next); });
         }
+    }
+
+    // What was held back, at the end of the upstream's answer.
+    void flush() {
+        write(reader.finish());
+        if (!stages.stop()) {
+            stages.finish([this](const chat::Event &event) { show(event); });
+        }
+    }
+
+    void show(const chat::Event &event) {
+        seen |= visible(event);
+        std::visit([&](auto &dialect) { dialect.write(event, output); }, writer);
     }
 
     // Bytes that cannot go out yet.
@@ -209,7 +248,7 @@ struct kiro_reply {
         if (stream) {
             return committed || seen ? 0 : output.size();
         }
-        return std::visit([](const auto &dialect) { return dialect.size(); }, writer);
+        return stages.size() + std::visit([](const auto &dialect) { return dialect.size(); }, writer);
     }
 
     kiro_gate gate() const noexcept {

@@ -33,6 +33,16 @@ void append_counters(std::string &out, const chat::Usage &usage) {
     json::append_uint(out, usage.output);
 }
 
+// "stop_reason":"...","stop_sequence":
+void append_stop(std::string &out, chat::Stop stop, string_view text) {
+    out.append(R"("stop_reason":")").append(stop_word(stop)).append(R"(","stop_sequence":)");
+    if (stop == chat::Stop::stop_sequence) {
+        json::append_raw_string(out, text);
+    } else {
+        out.append("null");
+    }
+}
+
 } // namespace
 
 string_view stop_word(chat::Stop stop) noexcept {
@@ -41,6 +51,8 @@ string_view stop_word(chat::Stop stop) noexcept {
         break;
     case chat::Stop::tool_use:
         return "tool_use";
+    case chat::Stop::stop_sequence:
+        return "stop_sequence";
     case chat::Stop::max_tokens:
         return "max_tokens";
     case chat::Stop::context_window:
@@ -156,8 +168,9 @@ void StreamWriter::write(const chat::Event &event, std::string &out) {
 void StreamWriter::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
     begin(out);
     close(out);
-    out.append("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"");
-    out.append(stop_word(stop)).append(R"(","stop_sequence":null},"usage":{)");
+    out.append("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{");
+    append_stop(out, stop, stop_text_);
+    out.append(R"(},"usage":{)");
     append_counters(out, usage);
     out.append("}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
 }
@@ -238,8 +251,9 @@ void Collector::write(const chat::Event &event, std::string &) {
 void Collector::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
     close();
     out.reserve(out.size() + prefix_.size() + content_.size() + 512);
-    out.append(prefix_).append(content_).append(R"(],"stop_reason":")").append(stop_word(stop));
-    out.append(R"(","stop_sequence":null,"stop_details":null,"container":null,"usage":{)");
+    out.append(prefix_).append(content_).append("],");
+    append_stop(out, stop, stop_text_);
+    out.append(R"(,"stop_details":null,"container":null,"usage":{)");
     append_counters(out, usage);
     out.append(R"(,"cache_creation":{"ephemeral_5m_input_tokens":)");
     json::append_uint(out, usage.cache_write);

@@ -23,6 +23,9 @@ public:
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &out);
 
+    // Before finish(): the raw stop text that ended the answer; outlives this.
+    void stopped_at(std::string_view text) { stop_text_ = text; }
+
     std::string_view stop_word(chat::Stop stop) const noexcept { return anthropic::stop_word(stop); }
     std::size_t size() const noexcept { return 0; } // keeps nothing
 
@@ -43,6 +46,7 @@ private:
     std::string message_start_;
     std::string delta_; // of the open block, up to its contents
     std::uint64_t index_ = 0;
+    std::string_view stop_text_;
     Block open_ = Block::none;
     bool begun_ = false;
 };
@@ -55,6 +59,7 @@ public:
     void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &) {} // an object has no place for it
+    void stopped_at(std::string_view text) { stop_text_ = text; }
 
     std::string_view stop_word(chat::Stop stop) const noexcept { return anthropic::stop_word(stop); }
     std::size_t size() const noexcept { return content_.size(); }
@@ -73,6 +78,7 @@ private:
 
     std::string prefix_;
     std::string content_; // the elements of content
+    std::string_view stop_text_;
     Block open_ = Block::none;
 };
 

@@ -39,7 +39,15 @@ struct FinishedCall {
 using Event = std::variant<TextDelta, ReasoningDelta, ReasoningSignature, OpaqueReasoning, FinishedCall>;
 
 // Why the turn ended.
-enum class Stop : std::uint8_t { end_turn, tool_use, max_tokens, context_window, refusal, pause };
+enum class Stop : std::uint8_t {
+    end_turn,
+    tool_use,
+    stop_sequence,
+    max_tokens,
+    context_window,
+    refusal,
+    pause
+};
 
 struct Usage {
     std::uint64_t input = 0; // the whole prompt, with what came from a cache

@@ -29,6 +29,7 @@ struct ReplyContext {
     std::uint64_t max_tokens = 0;       // ends the answer, 0: no limit
     OutputKind output = OutputKind::text;
     std::string_view output_schema; // of OutputKind::json_schema
+    bool repairable = false;        // the request can be changed so that it asks for a better output
     bool tagged_reasoning = false;  // the model was asked to think in <thinking> tags
     std::string_view seal_key;      // binds reasoning to account and model; empty: it is not sealed
 };

@@ -50,6 +50,7 @@ string_view stop_word(chat::Stop stop, bool legacy_functions) noexcept {
     case chat::Stop::tool_use:
         return legacy_functions ? "function_call" : "tool_calls";
     case chat::Stop::end_turn:
+    case chat::Stop::stop_sequence:
     case chat::Stop::pause:
         break;
     }
