@@ -19,7 +19,7 @@ typedef struct kiro_request kiro_request;
 
 typedef struct {
     kiro_str from;              /* as the client writes it, compared after trimming */
-    kiro_str to;                /* upstream id */
+    kiro_str to;                /* upstream id, or a name that the rules make one */
 } kiro_model_alias;
 
 /* How a model is asked to think. */
@@ -41,7 +41,9 @@ typedef struct {
                                                login, never sent anywhere; may be empty */
     kiro_thinking           thinking;
     kiro_str                catalogue;      /* kiro/models.h; empty: the built-in models */
-    int                     known_models;   /* refuse models that the catalogue lacks */
+    int                     known_models;   /* refuse names that neither the catalogue nor an
+                                               alias has; not with the built-in models,
+                                               which are not all there are */
 } kiro_request_options;         /* views must stay valid during parse only */
 
 typedef struct {

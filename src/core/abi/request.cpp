@@ -9,7 +9,7 @@
 #include "core/json/reader.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
-#include "core/kiro/models.h"
+#include "core/kiro/model_choice.h"
 #include "core/openai_chat/request.h"
 
 namespace {
@@ -67,22 +67,20 @@ void check_json(char *text, size_t length) {
         json::replace_lone_surrogates(text, length);
 }
 
-const kiro_model_alias *find_alias(const kiro_request_options &opts, std::string_view name) {
-    for (size_t i = 0; i < opts.naliases; i++) {
-        if (trimmed(view(opts.aliases[i].from)) == name)
-            return &opts.aliases[i];
-    }
-    return nullptr;
+std::string unknown_model(std::string_view name, const upstream::Catalogue &catalogue) {
+    std::string message = "The model '" + std::string(name) + "' does not exist.";
+    if (const auto similar = upstream::similar_model(name, catalogue); !similar.empty())
+        message += " Did you mean '" + std::string(similar) + "'?";
+    return message;
 }
 
-// The upstream's id for the model that the client names; what the operator says comes first.
-std::string upstream_model(const kiro_request_options &opts, std::string_view name) {
-    if (const auto *alias = find_alias(opts, name))
-        return std::string(view(alias->to));
-    std::string normal = upstream::normalise_model(name).id;
-    if (const auto *alias = find_alias(opts, normal))
-        return std::string(view(alias->to));
-    return normal;
+// The built-in models are not all there are: without the account's own list nothing is refused.
+upstream::ModelChoice choose_model(const kiro_request_options &opts, std::string_view name) {
+    const upstream::Catalogue catalogue(view(opts.catalogue));
+    auto choice = upstream::choose_model(name, {opts.aliases, opts.naliases}, catalogue);
+    if (opts.known_models != 0 && catalogue.live() && !choice.listed && !choice.by_operator)
+        throw chat::Invalid{KIRO_FAIL_MODEL_NOT_FOUND, "model", unknown_model(name, catalogue)};
+    return choice;
 }
 
 void parse(kiro_request &req, const kiro_request_options &opts) {
@@ -104,7 +102,7 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
     req.client_model = json::escaped(name);
 
     auto session = view(opts.session).empty() ? req.conversation.session : view(opts.session);
-    req.upstream = upstream::prepare(req.conversation, upstream_model(opts, name), session);
+    req.upstream = upstream::prepare(req.conversation, choose_model(opts, name), session);
     req.parsed = true;
 }
 
@@ -144,7 +142,7 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.include_usage = request.conversation.include_usage;
     context.legacy_functions = request.conversation.legacy_functions;
     context.reasoning = request.conversation.reasoning;
-    context.context_window = request.upstream.context_window;
+    context.context_window = request.upstream.facts.context;
     context.input_tokens = request.upstream.input_tokens;
     context.aliases = request.upstream.aliases;
     context.stop = request.conversation.stop;

@@ -1,21 +1,17 @@
-// Model names: what clients write, what the upstream knows.
+// What is known about a model, and the models that everybody knows.
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <optional>
+#include <span>
 #include <string_view>
 
 namespace kiro::kiro {
 
-struct ModelName {
-    std::string id;        // the upstream's, or what is left of an unknown name
-    std::string effort;    // "high" of claude-opus-4.6-high; usually empty
-    bool thinking = false; // -thinking
-};
-
-ModelName normalise_model(std::string_view client_name);
-
 enum class Effort : uint8_t { none, low, medium, high, xhigh, max };
+
+std::string_view effort_name(Effort effort);
+std::optional<Effort> find_effort(std::string_view name);
 
 // The member of additionalModelRequestFields that takes the effort.
 enum class EffortField : uint8_t { none, output_config, reasoning };
@@ -30,21 +26,36 @@ struct ReasoningFacts {
 
     constexpr bool native() const { return field != EffortField::none || adaptive; }
     constexpr bool takes(Effort effort) const { return (efforts >> static_cast<unsigned>(effort) & 1) != 0; }
+
+    bool operator==(const ReasoningFacts &) const = default;
 };
 
+// The defaults are a careful guess for a model that nobody knows.
 struct ModelFacts {
-    std::string_view id;
-    uint32_t context; // tokens of input
-    uint32_t output;
+    uint32_t context = 200'000; // tokens of input
+    uint32_t output = 64'000;
     ReasoningFacts reasoning;
     bool images = true;
     bool documents = false;
+
+    bool operator==(const ModelFacts &) const = default;
 };
 
-// Known models, for as long as the account's own list is not at hand. nullptr: unknown.
-const ModelFacts *find_model(std::string_view id);
+struct Model {
+    std::string_view id; // the upstream's spelling
+    std::string_view name;
+    std::string_view description;
+    uint32_t rate = 0; // credits for the work that costs one with "auto", in thousandths; 0: unknown
+    ModelFacts facts;
+};
 
-// Of an unknown model a careful guess.
-uint32_t context_window(std::string_view id);
+// For as long as the account's own list is not at hand. The first is the default.
+std::span<const Model> builtin_models();
+
+// Without regard to case. nullptr: unknown.
+const Model *find_builtin_model(std::string_view id);
+
+// ASCII letters only, as ids have no others.
+bool equals_ignoring_case(std::string_view a, std::string_view b);
 
 } // namespace kiro::kiro

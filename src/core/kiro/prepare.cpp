@@ -2,7 +2,6 @@
 #include "core/kiro/declare.h"
 #include "core/kiro/identity.h"
 #include "core/kiro/measure.h"
-#include "core/kiro/models.h"
 #include "core/kiro/request.h"
 
 namespace kiro::kiro {
@@ -11,11 +10,11 @@ namespace kiro::kiro {
  * The order matters: pairing needs alternating turns; hoisting needs ids; blank turns are known when all
  * texts are; the beginning that identifies a conversation must not have what depends on later turns.
  */
-Request prepare(chat::Conversation &conversation, std::string_view model, std::string_view session) {
+Request prepare(chat::Conversation &conversation, const ModelChoice &model, std::string_view session) {
     chat::Arena &arena = conversation.arena;
     Request request;
-    request.model = json::escaped(model);
-    request.context_window = context_window(model);
+    request.model = json::escaped(model.id);
+    request.facts = model.facts;
 
     size_t first = split_system(conversation, request.system);
     request.turns = merge_turns(conversation, first);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/chat/conversation.h"
+#include "core/kiro/model_choice.h"
 #include "core/kiro/turns.h"
 #include "kiro/kiro.h"
 
@@ -21,6 +22,7 @@ struct ToolSpec {
 // arena.
 struct Request {
     std::string model; // JSON-escaped
+    ModelFacts facts;
     std::vector<Raw> system;
     Turns turns; // the last one is the current message
     std::vector<ToolSpec> tools;
@@ -30,11 +32,10 @@ struct Request {
     std::string fields;          // additionalModelRequestFields, a JSON object; empty: none
     uint64_t input_tokens = 0;   // estimate
     size_t bytes = 0;            // about what write() needs
-    uint32_t context_window = 0;
 };
 
-// model is the upstream id in UTF-8; session, if not empty, names the conversation, else its beginning does.
-Request prepare(chat::Conversation &conversation, std::string_view model, std::string_view session);
+// session, if not empty, names the conversation, else its beginning does.
+Request prepare(chat::Conversation &conversation, const ModelChoice &model, std::string_view session);
 
 // Replaces out. profile_arn may be empty. Throws chat::Invalid if the upstream could not take the size.
 void write(const Request &request, kiro_wire wire, std::string_view profile_arn, std::string &out);
