@@ -7,6 +7,8 @@
 #include <simdjson.h>
 #include <vector>
 
+#include "support/model_fields.h"
+
 namespace kiro::test {
 
 namespace {
@@ -170,9 +172,24 @@ struct Checker {
         require(has_results || !is_blank(content), "blank user message");
     }
 
+    void reasoning(object thought) {
+        require(thought.size() == 1, "not one variant of reasoning");
+        object signed_text;
+        if (thought["reasoningText"].get(signed_text) != simdjson::SUCCESS) {
+            require(!text_of(thought, "redactedContent").empty(), "reasoning without content");
+            return;
+        }
+        only(signed_text, {"text", "signature"});
+        text_of(signed_text, "text");
+        require(!text_of(signed_text, "signature").empty(), "reasoning without signature");
+    }
+
     void assistant(object message) {
-        only(message, {"messageId", "content", "toolUses"});
+        only(message, {"messageId", "content", "reasoningContent", "toolUses"});
         std::string content = text_of(message, "content");
+        object thought;
+        if (message["reasoningContent"].get(thought) == simdjson::SUCCESS)
+            reasoning(thought);
         array calls;
         if (message["toolUses"].get(calls) != simdjson::SUCCESS) {
             require(!is_blank(content), "blank assistant message");
@@ -191,8 +208,16 @@ struct Checker {
         }
     }
 
+    void fields(object root) {
+        object wanted;
+        if (root["additionalModelRequestFields"].get(wanted) != simdjson::SUCCESS)
+            return;
+        std::string_view model = root["conversationState"]["currentMessage"]["userInputMessage"]["modelId"];
+        require(refused_field(model, wanted).empty(), "field " + refused_field(model, wanted));
+    }
+
     void body(object root) {
-        only(root, {"conversationState", "agentMode", "profileArn"});
+        only(root, {"conversationState", "agentMode", "profileArn", "additionalModelRequestFields"});
         object state = root["conversationState"].get_object();
         only(state, {"chatTriggerType", "agentTaskType", "conversationId", "rootConversationId",
                      "agentContinuationId", "history", "currentMessage"});
@@ -215,6 +240,7 @@ struct Checker {
                 users_turn = !users_turn;
             }
         }
+        fields(root);
         user(state["currentMessage"]["userInputMessage"].get_object(), true);
         for (const auto &name : used_names)
             require(declared.count(name) == 1, "undeclared tool in history: " + name);

@@ -5,6 +5,7 @@
 #include "core/anthropic/request.h"
 #include "core/chat/invalid.h"
 #include "core/chat/reply_context.h"
+#include "core/chat/thinking.h"
 #include "core/json/cursor.h"
 #include "core/json/reader.h"
 #include "core/json/validate.h"
@@ -83,6 +84,26 @@ upstream::ModelChoice choose_model(const kiro_request_options &opts, std::string
     return choice;
 }
 
+// claude-opus-4.6-thinking and -high: members of the body say more than the model's name.
+void add_name(const upstream::ModelChoice &name, chat::Conversation &conversation) {
+    chat::Thinking wish;
+    if (!name.effort.empty()) {
+        wish.effort = conversation.arena.keep(name.effort);
+        // Where reasoning is shown to whoever does not refuse it, an effort asks for it.
+        if (conversation.reasoning)
+            wish.mode = name.effort == "none" ? chat::ThinkingMode::off : chat::ThinkingMode::adaptive;
+    }
+    if (name.thinking)
+        wish.mode = chat::ThinkingMode::adaptive;
+    if (conversation.thinking.mode == chat::ThinkingMode::unasked) {
+        chat::add_thinking(conversation.thinking, wish);
+        conversation.reasoning = conversation.reasoning ? wish.mode != chat::ThinkingMode::off
+                                                        : wish.mode == chat::ThinkingMode::adaptive;
+    } else if (conversation.thinking.effort.empty()) {
+        conversation.thinking.effort = wish.effort;
+    }
+}
+
 void parse(kiro_request &req, const kiro_request_options &opts) {
     ReadRequest read = reader_of(opts.api);
     check_json(req.buffer.get(), req.length);
@@ -102,7 +123,13 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
     req.client_model = json::escaped(name);
 
     auto session = view(opts.session).empty() ? req.conversation.session : view(opts.session);
-    req.upstream = upstream::prepare(req.conversation, choose_model(opts, name), session);
+    const upstream::ModelChoice model = choose_model(opts, name);
+    add_name(model, req.conversation);
+    if (opts.thinking == KIRO_THINKING_OFF)
+        req.conversation.reasoning = false;
+    req.upstream = upstream::prepare(
+        req.conversation,
+        {.model = model, .account = view(opts.account), .session = session, .thinking = opts.thinking});
     req.parsed = true;
 }
 
@@ -149,6 +176,7 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.max_tokens = request.conversation.max_tokens;
     context.output = request.conversation.output.kind;
     context.output_schema = request.conversation.output.schema;
+    context.tagged_reasoning = request.upstream.tagged;
     return context;
 }
 

@@ -1,9 +1,12 @@
 #include "core/anthropic/request.h"
 
+#include <algorithm>
+
 #include "core/anthropic/session.h"
 #include "core/anthropic/tools.h"
 #include "core/chat/content.h"
 #include "core/chat/scalars.h"
+#include "core/chat/thinking.h"
 
 namespace kiro::anthropic {
 
@@ -25,21 +28,66 @@ constexpr chat::ScalarRule scalar_rules[] = {
 // Differs in each conversation of Claude Code, which would spoil the upstream's prefix cache.
 constexpr std::string_view billing_header = "x-anthropic-billing-header:";
 
+// How hard to try, which alone asks for no thinking.
+Raw read_output_effort(Value &value, const Path &path) {
+    if (value.is_null())
+        return {};
+    if (!value.is_object())
+        chat::wrong_type(path, "an object", value.type());
+    Raw effort;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "effort")
+            effort = chat::optional_string(chat::read_field(member), path["effort"]);
+    });
+    return effort;
+}
+
 struct Message {
     Field role;
     chat::Content content;
+    Raw effort; // output_config.effort
 };
 
-Message read_message(Value &value) {
+Message read_message(Value &value, const Path &path) {
     Message message;
     value.members([&](std::string_view key, Value member) {
         if (key == "role")
             message.role = chat::read_field(member);
         else if (key == "content")
             message.content = chat::read_content(member);
+        else if (key == "output_config")
+            message.effort = read_output_effort(member, path["output_config"]);
     });
     return message;
 }
+
+// The effort that a message sets holds for the turn that it stands in: until a person writes after an answer.
+class TurnEffort {
+public:
+    void pass(const chat::Message &message, Raw effort) {
+        if (message.role == chat::Role::assistant) {
+            answered = true;
+        } else if (message.role == chat::Role::user && answered && speaks(message)) {
+            answered = false;
+            current = {};
+        }
+        if (!effort.empty()) {
+            current = effort;
+            answered = false;
+        }
+    }
+
+    Raw current;
+
+private:
+    bool answered = false; // since the effort was set
+
+    static bool speaks(const chat::Message &message) {
+        return std::any_of(message.blocks.begin(), message.blocks.end(), [](const chat::Block &block) {
+            return std::holds_alternative<chat::Text>(block);
+        });
+    }
+};
 
 chat::Role role_of(const Field &field, const Path &path) {
     Raw role = chat::required_string(field, path);
@@ -60,18 +108,22 @@ chat::Message message_of(const Message &message, const Path &path, chat::Arena &
     return out;
 }
 
-std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::Arena &arena) {
+std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::Arena &arena, Raw &effort) {
     if (!value.is_array())
         chat::wrong_type(path, "an array", value.type());
     std::vector<chat::Message> messages;
+    TurnEffort turn_effort;
     value.items([&](size_t i, Value item) {
         Path at = path[i];
         if (!item.is_object())
             chat::wrong_type(at, "an object", item.type());
-        messages.push_back(message_of(read_message(item), at, arena));
+        Message message = read_message(item, at);
+        messages.push_back(message_of(message, at, arena));
+        turn_effort.pass(messages.back(), message.effort);
     });
     if (messages.empty())
         chat::invalid(path, "must have at least one message");
+    effort = turn_effort.current;
     return messages;
 }
 
@@ -91,19 +143,6 @@ void check_stop_sequences(Value &value, const Path &path) {
         if (!item.is_string())
             chat::wrong_type(path[i], "a string", item.type());
     });
-}
-
-bool wants_thinking(Value &value, const Path &path) {
-    if (value.is_null())
-        return false;
-    if (!value.is_object())
-        chat::wrong_type(path, "an object", value.type());
-    Field type;
-    value.members([&](std::string_view key, Value member) {
-        if (key == "type")
-            type = chat::read_field(member);
-    });
-    return chat::required_string(type, path["type"]) != "disabled";
 }
 
 Field read_user_id(Value &value, const Path &path) {
@@ -134,7 +173,7 @@ chat::Conversation read_request(Value root) {
     chat::Conversation out;
     Field model, user_id;
     bool has_messages = false;
-    out.reasoning = false;
+    Raw effort, turn_effort;
 
     root.members([&](std::string_view key, Value value) {
         if (key == "model") {
@@ -142,7 +181,7 @@ chat::Conversation read_request(Value root) {
         } else if (key == "messages") {
             has_messages = !value.is_null();
             if (has_messages)
-                out.messages = read_messages(value, top["messages"], out.arena);
+                out.messages = read_messages(value, top["messages"], out.arena, turn_effort);
         } else if (key == "system") {
             out.system = read_system(value, top["system"], out.arena);
         } else if (key == "stream") {
@@ -156,7 +195,9 @@ chat::Conversation read_request(Value root) {
             out.tool_name = choice.name;
             out.parallel_tools = choice.parallel;
         } else if (key == "thinking") {
-            out.reasoning = wants_thinking(value, top["thinking"]);
+            chat::add_thinking(out.thinking, chat::read_thinking(value, top["thinking"]));
+        } else if (key == "output_config") {
+            effort = read_output_effort(value, top["output_config"]);
         } else if (key == "metadata") {
             user_id = read_user_id(value, top["metadata"]);
         } else if (key == "stop_sequences") {
@@ -174,6 +215,9 @@ chat::Conversation read_request(Value root) {
 
     if (!has_messages)
         chat::missing(top["messages"]);
+    out.thinking.effort = turn_effort.empty() ? effort : turn_effort;
+    out.reasoning =
+        out.thinking.mode != chat::ThinkingMode::unasked && out.thinking.mode != chat::ThinkingMode::off;
     out.model = chat::optional_string(model, top["model"]);
     if (user_id.type == Type::string)
         out.session = session_of_user_id(user_id.raw, out.arena);

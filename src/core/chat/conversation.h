@@ -75,12 +75,12 @@ struct Tool {
 
 enum class ToolMode { automatic, none, required, named };
 
-enum class ThinkingMode { unasked, off, adaptive, budget };
+enum class ThinkingMode { unasked, off, adaptive, between_tools, budget };
 
 struct Thinking {
     ThinkingMode mode = ThinkingMode::unasked;
-    uint32_t budget = 0;  // tokens
-    Raw effort;           // the client's word, may be empty or unknown
+    uint32_t budget = 0;  // tokens, not 0 for ThinkingMode::budget
+    Raw effort;           // the client's word, may be empty or unknown; also without a wish to think
     bool omitted = false; // the text is not wanted, only what replays it
 };
 

@@ -25,7 +25,7 @@ constexpr ReasoningFacts claude_46{EffortField::output_config, four, Effort::hig
 constexpr ReasoningFacts claude_47{EffortField::output_config, five, Effort::xhigh, true, true};
 constexpr ReasoningFacts claude_48{EffortField::output_config, five, Effort::high, true, true};
 constexpr ReasoningFacts opus_55{EffortField::output_config, five, Effort::medium, true, false};
-constexpr ReasoningFacts sonnet_55{EffortField::output_config, five, Effort::high, true, false};
+constexpr ReasoningFacts sonnet_55{EffortField::output_config, five, Effort::high, true, false, true};
 constexpr ReasoningFacts gpt{EffortField::reasoning, six, Effort::high, false, false};
 constexpr ReasoningFacts none;
 

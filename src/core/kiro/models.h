@@ -21,8 +21,9 @@ struct ReasoningFacts {
     EffortField field = EffortField::none;
     uint8_t efforts = 0; // a bit an Effort
     Effort usual = Effort::high;
-    bool adaptive = false; // thinking.type "adaptive", with display
-    bool disabled = false; // thinking.type "disabled"
+    bool adaptive = false;      // thinking.type "adaptive", with display
+    bool disabled = false;      // thinking.type "disabled"
+    bool between_tools = false; // thinking.type "between_tools"
 
     constexpr bool native() const { return field != EffortField::none || adaptive; }
     constexpr bool takes(Effort effort) const { return (efforts >> static_cast<unsigned>(effort) & 1) != 0; }

@@ -1,20 +1,25 @@
+#include <utility>
+
 #include "core/json/writer.h"
 #include "core/kiro/declare.h"
+#include "core/kiro/effort.h"
 #include "core/kiro/identity.h"
 #include "core/kiro/measure.h"
 #include "core/kiro/request.h"
+#include "core/kiro/tags.h"
 
 namespace kiro::kiro {
 
 /*
  * The order matters: pairing needs alternating turns; hoisting needs ids; blank turns are known when all
- * texts are; the beginning that identifies a conversation must not have what depends on later turns.
+ * texts are; the beginning that identifies a conversation must not have what depends on later turns, nor the
+ * tags that only the current message has.
  */
-Request prepare(chat::Conversation &conversation, const ModelChoice &model, std::string_view session) {
+Request prepare(chat::Conversation &conversation, const Target &target) {
     chat::Arena &arena = conversation.arena;
     Request request;
-    request.model = json::escaped(model.id);
-    request.facts = model.facts;
+    request.model = json::escaped(target.model.id);
+    request.facts = target.model.facts;
 
     size_t first = split_system(conversation, request.system);
     request.turns = merge_turns(conversation, first);
@@ -29,7 +34,12 @@ Request prepare(chat::Conversation &conversation, const ModelChoice &model, std:
     request.aliases = names.aliases();
 
     fill_blank_turns(request.turns, !request.system.empty());
-    identify(session, request);
+    identify(target.session, request);
+    ThinkingPlan plan = plan_thinking(request.facts.reasoning, target.thinking, conversation.thinking,
+                                      conversation.reasoning);
+    request.fields = std::move(plan.fields);
+    request.tagged = plan.tag_budget > 0;
+    ask_for_tags(request.turns.back(), plan.tag_budget, arena);
     measure(request);
     return request;
 }

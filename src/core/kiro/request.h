@@ -8,7 +8,7 @@
 #include "core/chat/conversation.h"
 #include "core/kiro/model_choice.h"
 #include "core/kiro/turns.h"
-#include "kiro/kiro.h"
+#include "kiro/request.h"
 
 namespace kiro::kiro {
 
@@ -30,12 +30,20 @@ struct Request {
     std::string conversation_id; // UUID
     std::string continuation_id; // UUID
     std::string fields;          // additionalModelRequestFields, a JSON object; empty: none
+    bool tagged = false;         // the model is asked to think in tags
     uint64_t input_tokens = 0;   // estimate
     size_t bytes = 0;            // about what write() needs
 };
 
-// session, if not empty, names the conversation, else its beginning does.
-Request prepare(chat::Conversation &conversation, const ModelChoice &model, std::string_view session);
+// Whom a request goes to, and how.
+struct Target {
+    const ModelChoice &model;
+    std::string_view account; // what reasoning is bound to, may be empty
+    std::string_view session; // names the conversation; empty: its beginning does
+    kiro_thinking thinking = KIRO_THINKING_AUTO;
+};
+
+Request prepare(chat::Conversation &conversation, const Target &target);
 
 // Replaces out. profile_arn may be empty. Throws chat::Invalid if the upstream could not take the size.
 void write(const Request &request, kiro_wire wire, std::string_view profile_arn, std::string &out);

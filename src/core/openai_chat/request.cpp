@@ -1,7 +1,11 @@
 #include "core/openai_chat/request.h"
 
+#include <array>
+#include <iterator>
+
 #include "core/chat/content.h"
 #include "core/chat/scalars.h"
+#include "core/chat/thinking.h"
 #include "core/json/cursor.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
@@ -25,7 +29,6 @@ constexpr chat::ScalarRule scalar_rules[] = {
     {"max_tokens", chat::ScalarKind::integer, 1, 1e9},
     {"max_completion_tokens", chat::ScalarKind::integer, 1, 1e9},
     {"seed", chat::ScalarKind::integer},
-    {"reasoning_effort", chat::ScalarKind::string},
 };
 
 // One entry of tool_calls, or the deprecated function_call.
@@ -296,6 +299,32 @@ void check_stop(Value &value, const Path &path) {
     });
 }
 
+// The spellings of OpenAI, gateways and model servers; the first one says most.
+struct ThinkingKey {
+    const char *key;
+    chat::Thinking (*read)(Value &, const Path &);
+};
+
+constexpr ThinkingKey thinking_keys[] = {
+    {"reasoning_effort", chat::read_effort},
+    {"reasoning", chat::read_reasoning},
+    {"thinking", chat::read_thinking},
+    {"enable_thinking", chat::read_thinking_switch},
+    {"chat_template_kwargs", chat::read_template_arguments},
+};
+
+using ThinkingWishes = std::array<chat::Thinking, std::size(thinking_keys)>;
+
+bool read_thinking_key(std::string_view key, Value &value, const Path &root, ThinkingWishes &wishes) {
+    for (size_t i = 0; i < wishes.size(); i++) {
+        if (key == thinking_keys[i].key) {
+            wishes[i] = thinking_keys[i].read(value, root[thinking_keys[i].key]);
+            return true;
+        }
+    }
+    return false;
+}
+
 } // namespace
 
 chat::Conversation read_request(Value root) {
@@ -305,6 +334,7 @@ chat::Conversation read_request(Value root) {
     bool has_messages = false, has_tools = false, has_choice = false;
     std::vector<chat::Tool> functions;
     ToolChoice choice, function_call;
+    ThinkingWishes wishes;
 
     root.members([&](std::string_view key, Value value) {
         if (key == "model") {
@@ -345,10 +375,13 @@ chat::Conversation read_request(Value root) {
                 chat::unsupported(top["top_logprobs"], "log probabilities are not available");
         } else if (key == "prompt_cache_key") {
             prompt_cache_key = chat::read_field(value);
-        } else {
+        } else if (!read_thinking_key(key, value, top, wishes)) {
             chat::check_scalars(scalar_rules, key, value, top);
         }
     });
+    for (const chat::Thinking &wish : wishes)
+        chat::add_thinking(out.thinking, wish);
+    out.reasoning = out.thinking.mode != chat::ThinkingMode::off;
 
     if (!has_messages)
         chat::missing(top["messages"]);
