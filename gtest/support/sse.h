@@ -17,9 +17,15 @@ struct SeenTool {
     bool operator==(const SeenTool &) const = default;
 };
 
+struct SeenSearch {
+    std::string id, input;
+    std::string result; // minified content, empty: none yet
+};
+
 struct Seen {
     std::string text, reasoning, signature, opaque;
     std::vector<SeenTool> tools;
+    std::vector<SeenSearch> searches;
     std::vector<std::string> blocks; // Anthropic: the types in order
     std::string stop;
     uint64_t input = 0, output = 0;
@@ -254,6 +260,42 @@ inline void read_anthropic_usage(const Json &usage, Seen &seen) {
     seen.output = num(usage, "output_tokens");
 }
 
+inline void read_search_result(const Json &block, Seen &seen) {
+    need(!seen.searches.empty() && seen.searches.back().result.empty() &&
+             str(block, "tool_use_id") == seen.searches.back().id,
+         "a search result without its search");
+    const Json content = get(block, "content");
+    if (content.is_object()) {
+        need(str(content, "type") == "web_search_tool_result_error" && !str(content, "error_code").empty(),
+             "search error");
+    } else {
+        for (const Json hit : content.get_array()) {
+            need(str(hit, "type") == "web_search_result" && !str(hit, "title").empty() &&
+                     !str(hit, "url").empty(),
+                 "search result");
+            str(hit, "encrypted_content");
+            need(get(hit, "page_age").is_null() || get(hit, "page_age").is_string(), "page_age");
+        }
+    }
+    seen.searches.back().result = simdjson::minify(content);
+}
+
+inline SeenTool read_search_use(const Json &block) {
+    const SeenTool tool{str(block, "id"), str(block, "name"), ""};
+    need(tool.id.starts_with("srvtoolu_") && tool.id.size() > 9 && tool.name == "web_search",
+         "server_tool_use");
+    return tool;
+}
+
+inline void check_searches(const Json &usage, const Seen &seen) {
+    const uint64_t told =
+        has(usage, "server_tool_use") ? num(get(usage, "server_tool_use"), "web_search_requests") : 0;
+    need(told == seen.searches.size(), "usage does not count the searches");
+    for (const SeenSearch &search : seen.searches) {
+        need(!search.result.empty(), "a search without its result");
+    }
+}
+
 inline Seen read_anthropic_stream(std::string_view text) {
     Seen seen;
     simdjson::dom::parser parser;
@@ -311,6 +353,11 @@ inline Seen read_anthropic_stream(std::string_view text) {
                 need(simdjson::minify(get(block, "input")) == "{}", "input at the start");
                 tool = {str(block, "id"), str(block, "name"), ""};
                 need(!tool.id.empty() && !tool.name.empty(), "call without id or name");
+            } else if (open == "server_tool_use") {
+                need(simdjson::minify(get(block, "input")) == "{}", "input at the start");
+                tool = read_search_use(block);
+            } else if (open == "web_search_tool_result") {
+                read_search_result(block, seen);
             } else {
                 need(open == "redacted_thinking", "unknown block " + open);
                 seen.opaque += str(block, "data");
@@ -330,7 +377,8 @@ inline Seen read_anthropic_stream(std::string_view text) {
                 signature_given = true;
                 seen.signature += str(delta, "signature");
             } else {
-                need(type == "input_json_delta" && open == "tool_use", "unknown delta " + type);
+                need(type == "input_json_delta" && (open == "tool_use" || open == "server_tool_use"),
+                     "unknown delta " + type);
                 tool.input += str(delta, "partial_json");
             }
         } else if (event.name == "content_block_stop") {
@@ -338,6 +386,8 @@ inline Seen read_anthropic_stream(std::string_view text) {
             if (open == "tool_use") {
                 tool.input = minified_object(tool.input);
                 seen.tools.push_back(tool);
+            } else if (open == "server_tool_use") {
+                seen.searches.push_back({tool.id, minified_object(tool.input), ""});
             }
             open.clear();
             ++index;
@@ -346,6 +396,7 @@ inline Seen read_anthropic_stream(std::string_view text) {
             seen.stop = str(get(data, "delta"), "stop_reason");
             need(get(get(data, "delta"), "stop_sequence").is_null(), "stop_sequence");
             read_anthropic_usage(get(data, "usage"), seen);
+            check_searches(get(data, "usage"), seen);
             delta_seen = true;
         } else {
             need(event.name == "message_stop" && delta_seen, "unknown event " + event.name);
@@ -374,6 +425,10 @@ inline Seen read_anthropic_object(std::string_view text) {
             seen.signature += str(block, "signature");
         } else if (type == "redacted_thinking") {
             seen.opaque += str(block, "data");
+        } else if (type == "server_tool_use") {
+            seen.searches.push_back({read_search_use(block).id, simdjson::minify(get(block, "input")), ""});
+        } else if (type == "web_search_tool_result") {
+            read_search_result(block, seen);
         } else {
             need(type == "tool_use" && get(block, "input").is_object(), "block");
             seen.tools.push_back(
@@ -383,6 +438,7 @@ inline Seen read_anthropic_object(std::string_view text) {
     seen.stop = str(answer, "stop_reason");
     need(get(answer, "stop_sequence").is_null(), "stop_sequence");
     read_anthropic_usage(get(answer, "usage"), seen);
+    check_searches(get(answer, "usage"), seen);
     return seen;
 }
 

@@ -1,6 +1,6 @@
 /*
- * The upstream's answer on its way to the client: bytes of the event stream
- * in (HTTP framing already removed), SSE or one JSON object out.
+ * The upstream's answer on its way to the client: bytes of the event stream, or of
+ * a search's JSON, in (HTTP framing already removed), SSE or one JSON object out.
  *
  * Pull model: feed, then drain with kiro_reply_next() until it gives KIRO_AGAIN,
  * and feed again. Output of one feed is bounded by the input of that feed
@@ -74,6 +74,13 @@ kiro_status kiro_reply_eof(kiro_reply *rep);
  * said that the answer is whole, this is the same as kiro_reply_eof().
  */
 kiro_status kiro_reply_abort(kiro_reply *rep, const kiro_failure *f);
+
+/*
+ * The last attempt failed. KIRO_OK: the answer has a place for that, a search that
+ * says that it failed, and is whole now; kiro_reply_failure() still says why. KIRO_ERROR:
+ * it has none, or the failure is about more than the search. Before the commit only.
+ */
+kiro_status kiro_reply_settle(kiro_reply *rep, const kiro_failure *f);
 
 kiro_gate kiro_reply_gate(const kiro_reply *rep);
 

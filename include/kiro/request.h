@@ -46,12 +46,19 @@ typedef struct {
                                                which are not all there are */
 } kiro_request_options;         /* views must stay valid during parse only */
 
+/* What the upstream is asked for. */
+typedef enum {
+    KIRO_CALL_MODEL = 0,        /* GenerateAssistantResponse; the answer is an event stream */
+    KIRO_CALL_SEARCH            /* InvokeMCP; the answer is one JSON object */
+} kiro_call;
+
 typedef struct {
     kiro_str client_model;      /* as asked (or the default), JSON-escaped */
     kiro_str model;             /* upstream id, JSON-escaped */
     kiro_str conversation;      /* upstream conversation id, deterministic; a bare
                                    UUID, without the prefix that a wire adds */
     int      stream;            /* the client wants SSE */
+    kiro_call call;             /* what kiro_request_write() gives */
 } kiro_request_info;            /* valid as long as the request */
 
 /* A request with room for len bytes of body. NULL: out of memory. */

@@ -297,6 +297,7 @@ struct ngx_http_kiro_ctx_s {
     ngx_http_kiro_loc_conf_t        *conf;
     ngx_http_kiro_peer_t            *peer;
     kiro_api                         api;
+    kiro_call                        call;        /* of this attempt */
 
     kiro_request                    *kreq;
     kiro_reply                      *reply;

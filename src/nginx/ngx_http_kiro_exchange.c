@@ -240,6 +240,8 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     kiro_request_get_info(ctx->kreq, &info);
 
+    ctx->call = info.call;
+
     if (status != KIRO_OK
         || ngx_http_kiro_create_reply(ctx, info.client_model) != NGX_OK)
     {
@@ -356,6 +358,8 @@ static void
 ngx_http_kiro_exchange_attempted(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx)
 {
+    const kiro_failure  *f;
+
     if (ctx->state == NGX_HTTP_KIRO_STREAM) {
         ngx_http_kiro_exchange_finish(r, ctx);
         return;
@@ -367,12 +371,22 @@ ngx_http_kiro_exchange_attempted(ngx_http_request_t *r,
 
     ngx_http_kiro_exchange_park(r, ctx);
 
-    if (ctx->outcome == NGX_HTTP_KIRO_COMPLETE) {
-        ngx_http_kiro_exchange_complete(r, ctx);
+    if (ctx->outcome != NGX_HTTP_KIRO_COMPLETE) {
+        ngx_http_kiro_exchange_retry(r, ctx);
         return;
     }
 
-    ngx_http_kiro_exchange_retry(r, ctx);
+    f = kiro_reply_failure(ctx->reply);
+
+    if (f->kind != KIRO_FAIL_NONE) {
+        ctx->failure = *f;
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "kiro: the answer tells of a failure: %s",
+                      kiro_failure_name(f->kind));
+    }
+
+    ngx_http_kiro_exchange_complete(r, ctx);
 }
 
 
@@ -499,6 +513,13 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
                   "status %d", ctx->attempts,
                   kiro_failure_name(ctx->failure.kind),
                   ctx->failure.upstream_status);
+
+    /* a search that failed is an answer, the turn goes on */
+
+    if (ctx->reply && kiro_reply_settle(ctx->reply, &ctx->failure) == KIRO_OK) {
+        ngx_http_kiro_exchange_complete(r, ctx);
+        return;
+    }
 
     ngx_http_finalize_request(r, ngx_http_kiro_send_failure(r, ctx,
                                                             &ctx->failure));

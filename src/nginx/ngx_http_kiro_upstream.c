@@ -32,39 +32,55 @@ static ngx_uint_t ngx_http_kiro_tls_refused(ngx_http_upstream_t *u);
 
 typedef struct {
     ngx_str_t                      target;
-    ngx_str_t                      content_type;
     ngx_str_t                      path;
+    ngx_str_t                      content_type;
+    ngx_str_t                      accept;
 } ngx_http_kiro_wire_t;
 
 
-/* indexed by kiro_wire */
+/* indexed by kiro_call and kiro_wire */
 
-static ngx_http_kiro_wire_t  ngx_http_kiro_wire_forms[] = {
+static ngx_http_kiro_wire_t  ngx_http_kiro_wire_forms[][3] = {
 
-    { ngx_string("KiroRuntimeService.GenerateAssistantResponse"),
-      ngx_string("application/x-amz-json-1.0"),
-      ngx_string("/") },
+    { { ngx_string("KiroRuntimeService.GenerateAssistantResponse"),
+        ngx_string("/"),
+        ngx_string("application/x-amz-json-1.0"),
+        ngx_string("application/vnd.amazon.eventstream") },
 
-    { ngx_string("AmazonCodeWhispererStreamingService."
-                 "GenerateAssistantResponse"),
-      ngx_string("application/x-amz-json-1.0"),
-      ngx_string("/") },
+      { ngx_string("AmazonCodeWhispererStreamingService."
+                   "GenerateAssistantResponse"),
+        ngx_string("/"),
+        ngx_string("application/x-amz-json-1.0"),
+        ngx_string("application/vnd.amazon.eventstream") },
 
-    { ngx_null_string,
-      ngx_string("application/json"),
-      ngx_string("/generateAssistantResponse") }
+      { ngx_null_string,
+        ngx_string("/generateAssistantResponse"),
+        ngx_string("application/json"),
+        ngx_string("application/vnd.amazon.eventstream") } },
+
+    { { ngx_string("KiroRuntimeService.InvokeMCP"),
+        ngx_string("/"),
+        ngx_string("application/x-amz-json-1.0"),
+        ngx_string("application/json") },
+
+      { ngx_string("AmazonCodeWhispererStreamingService.InvokeMCP"),
+        ngx_string("/"),
+        ngx_string("application/x-amz-json-1.0"),
+        ngx_string("application/json") },
+
+      { ngx_null_string,
+        ngx_string("/mcp"),
+        ngx_string("application/json"),
+        ngx_string("application/json") } }
 };
 
 
-/* headers that kiro_set_header may replace */
+/* headers that kiro_set_header may replace, and Accept */
 
 static ngx_keyval_t  ngx_http_kiro_default_headers[] = {
 
     { ngx_string("User-Agent"),
       ngx_string(NGX_HTTP_KIRO_USER_AGENT) },
-
-    { ngx_string("Accept"),
-      ngx_string("application/vnd.amazon.eventstream") },
 
     { ngx_string("x-amzn-codewhisperer-optout"),
       ngx_string("true") },
@@ -180,7 +196,7 @@ ngx_http_kiro_create_request(ngx_http_request_t *sr)
     ctx = ngx_http_get_module_ctx(sr, ngx_http_kiro_module);
 
     account = ctx->peer->account;
-    wire = &ngx_http_kiro_wire_forms[account->wire];
+    wire = &ngx_http_kiro_wire_forms[ctx->call][account->wire];
 
     if (ngx_array_init(&headers, sr->pool, 8, sizeof(ngx_keyval_t)) != NGX_OK) {
         return NGX_ERROR;
@@ -195,6 +211,14 @@ ngx_http_kiro_create_request(ngx_http_request_t *sr)
 
         *kv = ngx_http_kiro_default_headers[i];
     }
+
+    kv = ngx_array_push(&headers);
+    if (kv == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&kv->key, "Accept");
+    kv->value = wire->accept;
 
     if (ctx->conf->headers) {
 

@@ -6,16 +6,20 @@
 #include "core/anthropic/reply.h"
 #include "core/chat/event.h"
 #include "core/chat/reply_context.h"
+#include "core/chat/search.h"
 #include "core/eventstream/decoder.h"
 #include "core/json/raw.h"
 #include "core/json/surrogates.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
+#include "core/kiro/digest.h"
 #include "core/kiro/reply.h"
+#include "core/kiro/search.h"
 #include "core/openai_chat/reply.h"
 #include "core/stages/stages.h"
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <optional>
 #include <string>
@@ -77,6 +81,21 @@ bool visible(const chat::Event &event) noexcept {
            std::holds_alternative<chat::FinishedCall>(event);
 }
 
+// Failures that are the search's own: whoever asks for something else may have luck.
+constexpr std::array kSearchFailures{
+    KIRO_FAIL_ACCESS_DENIED,    KIRO_FAIL_UPSTREAM_REFUSED, KIRO_FAIL_UPSTREAM_ERROR,
+    KIRO_FAIL_UPSTREAM_TIMEOUT, KIRO_FAIL_UPSTREAM_CUT,     KIRO_FAIL_UPSTREAM_PROTOCOL,
+    KIRO_FAIL_UPSTREAM_EMPTY,   KIRO_FAIL_UNAVAILABLE,
+};
+
+std::string search_id(string_view reply, std::size_t number) {
+    kiro::kiro::Sha256 hash;
+    std::string id =
+        kiro::kiro::uuid_of(hash.add_field("search").add_field(reply).add(std::to_string(number)));
+    std::erase(id, '-');
+    return id;
+}
+
 } // namespace
 
 struct kiro_reply {
@@ -84,7 +103,11 @@ struct kiro_reply {
                const chat::ReplyContext &context_)
         : context(context_), max_collect(opts.max_collect > 0 ? opts.max_collect : kDefaultCollect),
           reader(context_, max_collect), stages(context_, opts.stream != 0),
-          writer(make_writer(opts, head, context_)), stream(opts.stream != 0) {}
+          writer(make_writer(opts, head, context_)), stream(opts.stream != 0), id(head.id) {
+        if (!context.search_query.empty()) {
+            search.emplace();
+        }
+    }
 
     chat::ReplyContext context;
     std::size_t max_collect;
@@ -93,6 +116,9 @@ struct kiro_reply {
     kiro::stages::Stages stages;
     Writer writer;
     bool stream;
+    std::string id;
+    std::optional<kiro::kiro::SearchReader> search; // takes the bytes instead of decoder and reader
+    kiro::tokens::Characters found;                 // by the search
 
     std::string ready;  // the piece that was given out
     std::string output; // what is written meanwhile
@@ -107,6 +133,13 @@ struct kiro_reply {
 
     void feed(string_view data) {
         if (ended) {
+            return;
+        }
+        if (search) {
+            if (!search->feed(data)) {
+                fail(made(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER,
+                          "The search result is larger than the gateway's limit."));
+            }
             return;
         }
         decoder.feed(data);
@@ -128,6 +161,10 @@ struct kiro_reply {
 
     void eof() {
         if (ended) {
+            return;
+        }
+        if (search) {
+            finish_search();
             return;
         }
         flush();
@@ -171,6 +208,51 @@ struct kiro_reply {
         eof(); // the answer is whole, only the connection's end is not
     }
 
+    void finish_search() {
+        std::optional<chat::Search> result = search->finish(*context.search);
+        if (!result) {
+            fail(
+                made(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_BACKOFF, "Kiro's search sent no valid answer."));
+            return;
+        }
+        if (result->failed) {
+            failure = made(KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_NEVER, "Kiro's search failed.");
+        }
+        tell(*result);
+    }
+
+    // Puts a failure into the answer; false: it has no place there.
+    bool settle(const kiro_failure &why) {
+        if (!search || committed ||
+            std::find(kSearchFailures.begin(), kSearchFailures.end(), why.kind) == kSearchFailures.end()) {
+            return false;
+        }
+        failed = ended = false;
+        failure = why;
+        chat::Search none;
+        none.failed = true;
+        tell(none);
+        return true;
+    }
+
+    void tell(chat::Search result) {
+        const std::string name = search_id(id, 0);
+        result.id = name;
+        result.query = context.search_query;
+        const std::string text = chat::render(result);
+        found.add(text);
+        started = seen = true;
+        std::visit(
+            [&](auto &dialect) {
+                if constexpr (requires { dialect.search(result, output); }) {
+                    dialect.search(result, output);
+                }
+                dialect.write(chat::TextDelta{text}, output);
+            },
+            writer);
+        finish(chat::Stop::end_turn);
+    }
+
     // An exception of the upstream, or nonsense instead of an event.
     void refuse(const kiro_failure &why) {
         if (why.kind == KIRO_FAIL_CONTEXT_OVERFLOW && seen) {
@@ -208,19 +290,25 @@ struct kiro_reply {
         stages.finish([this](const chat::Event &event) { show(event); });
         stop = reason;
         ended = true;
-        chat::Usage usage = reader.usage();
+        chat::Usage used = usage();
         if (reason == stages.stop() && reason == chat::Stop::max_tokens) {
-            usage.output = std::min(usage.output, context.max_tokens); // the rest was cut
-            usage.reasoning = std::min(usage.reasoning, usage.output);
+            used.output = std::min(used.output, context.max_tokens); // the rest was cut
+            used.reasoning = std::min(used.reasoning, used.output);
         }
         std::visit(
             [&](auto &dialect) {
                 if constexpr (requires { dialect.stopped_at(stages.stop_text()); }) {
                     dialect.stopped_at(stages.stop_text());
                 }
-                dialect.finish(reason, usage, output);
+                dialect.finish(reason, used, output);
             },
             writer);
+    }
+
+    chat::Usage usage() const {
+        chat::Usage all = reader.usage();
+        all.output += kiro::tokens::estimate(found);
+        return all;
     }
 
     void write(std::span<const chat::Event> events) {
@@ -338,6 +426,12 @@ kiro_status kiro_reply_abort(kiro_reply *rep, const kiro_failure *f) {
     return guarded([&] { rep->abort(*f); });
 }
 
+kiro_status kiro_reply_settle(kiro_reply *rep, const kiro_failure *f) {
+    bool settled = false;
+    const kiro_status status = guarded([&] { settled = rep->settle(*f); });
+    return status != KIRO_OK || settled ? status : KIRO_ERROR;
+}
+
 kiro_gate kiro_reply_gate(const kiro_reply *rep) {
     return rep->gate();
 }
@@ -371,7 +465,7 @@ int kiro_reply_done(const kiro_reply *rep) {
 }
 
 void kiro_reply_get_info(const kiro_reply *rep, kiro_reply_info *info) {
-    const chat::Usage usage = rep->reader.usage();
+    const chat::Usage usage = rep->usage();
     string_view word;
     if (rep->stop) {
         word = std::visit([&](const auto &dialect) { return dialect.stop_word(*rep->stop); }, rep->writer);

@@ -5,12 +5,15 @@
 #include "core/anthropic/request.h"
 #include "core/chat/invalid.h"
 #include "core/chat/reply_context.h"
+#include "core/chat/search.h"
 #include "core/chat/thinking.h"
 #include "core/json/cursor.h"
 #include "core/json/reader.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
+#include "core/kiro/digest.h"
 #include "core/kiro/model_choice.h"
+#include "core/kiro/search.h"
 #include "core/openai_chat/request.h"
 
 namespace {
@@ -122,6 +125,8 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
         chat::invalid(top["model"], "the name is too long");
     req.client_model = json::escaped(name);
 
+    if (std::string query = chat::direct_query(req.conversation); !query.empty())
+        req.search_query = json::escaped(query);
     auto session = view(opts.session).empty() ? req.conversation.session : view(opts.session);
     const upstream::ModelChoice model = choose_model(opts, name);
     add_name(model, req.conversation);
@@ -131,6 +136,13 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
         req.conversation,
         {.model = model, .account = view(opts.account), .session = session, .thinking = opts.thinking});
     req.parsed = true;
+}
+
+// Of the JSON-RPC call.
+std::string search_id(const kiro_request &req) {
+    upstream::Sha256 hash;
+    hash.add_field("search").add_field(req.upstream.conversation_id).add_field(req.search_query);
+    return "web_search_" + upstream::uuid_of(hash);
 }
 
 kiro_status fail(kiro_failure *f, const chat::Invalid &error) {
@@ -177,6 +189,8 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.output = request.conversation.output.kind;
     context.output_schema = request.conversation.output.schema;
     context.tagged_reasoning = request.upstream.tagged;
+    context.search_query = request.search_query;
+    context.search = &request.conversation.search;
     return context;
 }
 
@@ -217,6 +231,7 @@ void kiro_request_get_info(const kiro_request *req, kiro_request_info *info) {
     info->model = str(req->upstream.model);
     info->conversation = str(req->upstream.conversation_id);
     info->stream = req->conversation.stream;
+    info->call = req->search_query.empty() ? KIRO_CALL_MODEL : KIRO_CALL_SEARCH;
 }
 
 kiro_status kiro_request_write(kiro_request *req, kiro_wire wire, kiro_str profile_arn, kiro_str *body,
@@ -224,7 +239,11 @@ kiro_status kiro_request_write(kiro_request *req, kiro_wire wire, kiro_str profi
     return guarded(f, [&] {
         if (!req->parsed || static_cast<unsigned>(wire) > KIRO_WIRE_REST)
             throw std::logic_error("nothing to write");
-        upstream::write(req->upstream, wire, view(profile_arn), req->body);
+        if (!req->search_query.empty()) {
+            upstream::write_search(req->search_query, search_id(*req), view(profile_arn), req->body);
+        } else {
+            upstream::write(req->upstream, wire, view(profile_arn), req->body);
+        }
         *body = str(req->body);
     });
 }

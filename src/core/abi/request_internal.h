@@ -16,5 +16,6 @@ struct kiro_request {
     kiro::chat::Conversation conversation;
     kiro::kiro::Request upstream;
     std::string client_model; // JSON-escaped
+    std::string search_query; // raw; not empty: what is asked for instead of a model's answer
     std::string body;         // last written
 };

@@ -43,6 +43,51 @@ void append_stop(std::string &out, chat::Stop stop, string_view text) {
     }
 }
 
+void append_searches(std::string &out, std::uint64_t searches) {
+    if (searches > 0) {
+        out += R"(,"server_tool_use":{"web_search_requests":)";
+        json::append_uint(out, searches);
+        out += R"(,"web_fetch_requests":0})";
+    }
+}
+
+std::string search_input(const chat::Search &search) {
+    return R"({"query":")" + std::string(search.query) + R"("})";
+}
+
+// The block up to its input.
+void append_search_use(std::string &out, const chat::Search &search) {
+    out += R"({"type":"server_tool_use","id":"srvtoolu_)";
+    out.append(search.id).append(R"(","name":"web_search","input":)");
+}
+
+void append_search_result(std::string &out, const chat::Search &search) {
+    out += R"({"type":"web_search_tool_result","tool_use_id":"srvtoolu_)";
+    out.append(search.id).append(R"(","content":)");
+    if (search.failed) {
+        out += R"({"type":"web_search_tool_result_error","error_code":"unavailable"}})";
+        return;
+    }
+    out += '[';
+    for (const chat::SearchHit &hit : search.hits) {
+        if (out.back() != '[') {
+            out += ',';
+        }
+        out += R"({"type":"web_search_result","title":")";
+        out.append(hit.title).append(R"(","url":")").append(hit.url).append(R"(","encrypted_content":")");
+        chat::append_carried(out, hit.snippet);
+        out += R"(","page_age":)";
+        if (hit.published) {
+            out += '"';
+            chat::append_date(out, *hit.published);
+            out += "\"}";
+        } else {
+            out += "null}";
+        }
+    }
+    out += "]}";
+}
+
 } // namespace
 
 string_view stop_word(chat::Stop stop) noexcept {
@@ -161,6 +206,27 @@ void StreamWriter::add(const chat::FinishedCall &event, std::string &out) {
     stop_block(out);
 }
 
+void StreamWriter::search(const chat::Search &search, std::string &out) {
+    begin(out);
+    close(out);
+    ++searches_;
+    std::string block;
+    append_search_use(block, search);
+    start_block(block, out);
+    out.append("{}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
+    json::append_uint(out, index_);
+    out.append(R"(,"delta":{"type":"input_json_delta","partial_json":")");
+    json::append_escaped(out, search_input(search));
+    out.append("\"}}\n\n");
+    stop_block(out);
+
+    block.clear();
+    append_search_result(block, search);
+    start_block(block, out);
+    out.append("}\n\n");
+    stop_block(out);
+}
+
 void StreamWriter::write(const chat::Event &event, std::string &out) {
     std::visit([&](const auto &kind) { add(kind, out); }, event);
 }
@@ -172,6 +238,7 @@ void StreamWriter::finish(chat::Stop stop, const chat::Usage &usage, std::string
     append_stop(out, stop, stop_text_);
     out.append(R"(},"usage":{)");
     append_counters(out, usage);
+    append_searches(out, searches_);
     out.append("}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
 }
 
@@ -244,6 +311,15 @@ void Collector::add(const chat::FinishedCall &event) {
     content_.append(R"(","input":)").append(event.input).append("}");
 }
 
+void Collector::search(const chat::Search &search, std::string &) {
+    close();
+    ++searches_;
+    element();
+    append_search_use(content_, search);
+    content_.append(search_input(search)).append("},");
+    append_search_result(content_, search);
+}
+
 void Collector::write(const chat::Event &event, std::string &) {
     std::visit([&](const auto &kind) { add(kind); }, event);
 }
@@ -257,7 +333,9 @@ void Collector::finish(chat::Stop stop, const chat::Usage &usage, std::string &o
     append_counters(out, usage);
     out.append(R"(,"cache_creation":{"ephemeral_5m_input_tokens":)");
     json::append_uint(out, usage.cache_write);
-    out.append(R"(,"ephemeral_1h_input_tokens":0},"service_tier":"standard"}})");
+    out.append(R"(,"ephemeral_1h_input_tokens":0})");
+    append_searches(out, searches_);
+    out.append(R"(,"service_tier":"standard"}})");
 }
 
 void Collector::fail(const kiro_failure &failure, std::string &out) {

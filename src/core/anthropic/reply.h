@@ -3,6 +3,7 @@
 
 #include "core/chat/event.h"
 #include "core/chat/reply_context.h"
+#include "core/chat/search.h"
 #include "kiro/kiro.h"
 
 #include <cstdint>
@@ -19,6 +20,7 @@ public:
     StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context);
 
     void write(const chat::Event &event, std::string &out);
+    void search(const chat::Search &search, std::string &out);
     void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &out);
@@ -47,6 +49,7 @@ private:
     std::string delta_; // of the open block, up to its contents
     std::uint64_t index_ = 0;
     std::string_view stop_text_;
+    std::uint64_t searches_ = 0;
     Block open_ = Block::none;
     bool begun_ = false;
 };
@@ -56,6 +59,7 @@ public:
     Collector(const chat::ReplyHead &head, const chat::ReplyContext &context);
 
     void write(const chat::Event &event, std::string &out);
+    void search(const chat::Search &search, std::string &out);
     void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &) {} // an object has no place for it
@@ -79,6 +83,7 @@ private:
     std::string prefix_;
     std::string content_; // the elements of content
     std::string_view stop_text_;
+    std::uint64_t searches_ = 0;
     Block open_ = Block::none;
 };
 

@@ -188,7 +188,10 @@ chat::Conversation read_request(Value root) {
             chat::check_scalar({"stream", chat::ScalarKind::boolean}, value, top["stream"]);
             out.stream = !value.is_null() && value.boolean();
         } else if (key == "tools") {
-            out.tools = read_tools(value, top["tools"]);
+            Tools tools = read_tools(value, top["tools"]);
+            out.tools = std::move(tools.tools);
+            out.web_search = tools.web_search;
+            out.search = std::move(tools.search);
         } else if (key == "tool_choice") {
             ToolChoice choice = read_tool_choice(value, top["tool_choice"]);
             out.tool_mode = choice.mode;

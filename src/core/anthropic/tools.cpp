@@ -53,10 +53,34 @@ constexpr ClientTool client_tools[] = {
 // What Claude Code puts in place of tools that it has not loaded.
 constexpr std::string_view deferred_placeholder = "DeferredToolPlaceholder";
 
-std::optional<chat::Tool> read_tool(Value &value, const Path &path) {
+// The service's own: dated, or named as Anthropic's and without anything that a client's tool needs.
+bool is_web_search(chat::Raw kind, const Field &name, const Field &schema) {
+    if (schema.present())
+        return false;
+    return kind.starts_with("web_search_") || kind == "web_search" ||
+           (kind.empty() && name.type == Type::string && name.raw == "web_search");
+}
+
+std::vector<chat::Raw> read_domains(Value &value, const Path &path) {
+    std::vector<chat::Raw> domains;
+    if (value.is_null())
+        return domains;
+    if (!value.is_array())
+        chat::wrong_type(path, "an array of strings", value.type());
+    value.items([&](size_t i, Value item) {
+        if (!item.is_string())
+            chat::wrong_type(path[i], "a string", item.type());
+        domains.push_back(item.string());
+    });
+    return domains;
+}
+
+// Null: a tool that nobody here can run; the search is noted in tools.
+std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools) {
     if (!value.is_object())
         chat::wrong_type(path, "an object", value.type());
     Field type, name, description, schema;
+    chat::SearchOffer search;
     value.members([&](std::string_view key, Value member) {
         if (key == "type")
             type = chat::read_field(member);
@@ -66,8 +90,17 @@ std::optional<chat::Tool> read_tool(Value &value, const Path &path) {
             description = chat::read_field(member);
         else if (key == "input_schema")
             schema = chat::read_field(member);
+        else if (key == "allowed_domains")
+            search.allowed = read_domains(member, path["allowed_domains"]);
+        else if (key == "blocked_domains")
+            search.blocked = read_domains(member, path["blocked_domains"]);
     });
     chat::Raw kind = chat::optional_string(type, path["type"]);
+    if (is_web_search(kind, name, schema)) {
+        tools.web_search = true;
+        tools.search = std::move(search);
+        return std::nullopt;
+    }
     if (schema.present() || kind.empty() || kind == "custom") {
         chat::Tool tool;
         tool.name = chat::required_string(name, path["name"]);
@@ -97,16 +130,16 @@ std::optional<chat::Tool> read_tool(Value &value, const Path &path) {
 
 } // namespace
 
-std::vector<chat::Tool> read_tools(Value &value, const Path &path) {
-    std::vector<chat::Tool> tools;
+Tools read_tools(Value &value, const Path &path) {
+    Tools tools;
     if (value.is_null())
         return tools;
     if (!value.is_array())
         chat::wrong_type(path, "an array", value.type());
     value.items([&](size_t i, Value item) {
         Path at = path[i];
-        if (auto tool = read_tool(item, at))
-            tools.push_back(*tool);
+        if (auto tool = read_tool(item, at, tools))
+            tools.tools.push_back(*tool);
     });
     return tools;
 }

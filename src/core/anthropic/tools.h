@@ -7,9 +7,15 @@
 
 namespace kiro::anthropic {
 
-// Tools that Anthropic's servers would run are left out; those that the client runs but whose schema only
-// Anthropic knows get it here.
-std::vector<chat::Tool> read_tools(json::Value &value, const chat::Path &path);
+struct Tools {
+    std::vector<chat::Tool> tools;
+    bool web_search = false;
+    chat::SearchOffer search;
+};
+
+// Tools that Anthropic's servers would run are left out but for the web search; those that the client runs
+// but whose schema only Anthropic knows get it here.
+Tools read_tools(json::Value &value, const chat::Path &path);
 
 struct ToolChoice {
     chat::ToolMode mode = chat::ToolMode::automatic;

@@ -1,6 +1,8 @@
 #include "core/chat/content.h"
 
 #include "core/chat/image.h"
+#include "core/chat/search.h"
+#include "core/json/cursor.h"
 #include "core/json/writer.h"
 
 namespace kiro::chat {
@@ -52,6 +54,7 @@ constexpr PartKey part_keys[] = {
     {"refusal", &Part::refusal},
     {"title", &Part::title},
     {"url", &Part::url},
+    {"encrypted_content", &Part::carried},
 };
 
 constexpr PartKey source_keys[] = {
@@ -140,6 +143,7 @@ enum class Meaning {
     tool_use,
     tool_result,
     tool_reference,
+    server_call,
     rendered, // a server tool's traffic: its texts
     skipped,  // has nothing for the model
     audio,
@@ -167,7 +171,7 @@ constexpr PartType part_types[] = {
     {"search_result", Meaning::search_result},
     {"tool_reference", Meaning::tool_reference},
     {"reasoning", Meaning::skipped},
-    {"server_tool_use", Meaning::skipped},
+    {"server_tool_use", Meaning::server_call},
     {"mcp_tool_use", Meaning::skipped},
     {"web_search_tool_result", Meaning::rendered},
     {"web_fetch_tool_result", Meaning::rendered},
@@ -242,10 +246,26 @@ void render(const Content &content, Arena &arena, std::vector<Raw> &texts) {
             line += " (";
             line += part.url.raw;
             line += ")";
+            if (Raw snippet = carried_text(part.carried.raw); !snippet.empty()) {
+                line += "\\n";
+                line += snippet;
+            }
             texts.push_back(arena.keep(std::move(line)));
         }
         render(part.content, arena, texts);
     }
+}
+
+// What the search before a web_search_tool_result looked for; of other calls the result tells enough.
+void add_server_call(const Part &part, Arena &arena, std::vector<Raw> &texts) {
+    if (part.input.type != Type::object || part.name.type != Type::string || part.name.raw != "web_search")
+        return;
+    json::Cursor(part.input.raw).members([&](Raw key, json::Cursor &value) {
+        if (key == "query" && value.is_string())
+            texts.push_back(arena.keep("Web search for \\\"" + std::string(value.string()) + "\\\"."));
+        else
+            value.value();
+    });
 }
 
 void add_headed(Raw title, std::vector<Raw> pieces, Arena &arena, std::vector<Raw> &texts) {
@@ -312,6 +332,9 @@ bool add_common(const Part &part, Meaning meaning, const Path &path, Arena &aren
     }
     case Meaning::rendered:
         render(part.content, arena, out.texts);
+        return true;
+    case Meaning::server_call:
+        add_server_call(part, arena, out.texts);
         return true;
     case Meaning::skipped:
         return true;

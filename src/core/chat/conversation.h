@@ -92,6 +92,12 @@ struct OutputFormat {
     std::string_view schema; // a JSON object, for json_schema
 };
 
+// What the service's own search may bring. A domain stands for its subdomains too.
+struct SearchOffer {
+    std::vector<Raw> allowed; // empty: all
+    std::vector<Raw> blocked;
+};
+
 struct Conversation {
     Raw model; // empty: the client names none
     std::vector<Raw> system;
@@ -102,6 +108,7 @@ struct Conversation {
     std::vector<Raw> allowed_tools; // empty: all
     bool parallel_tools = true;
     bool web_search = false; // the client offers the service's own search, which is not among tools
+    SearchOffer search;      // for web_search
     Raw session;             // what the client groups requests by, may be empty
 
     bool stream = false;

@@ -31,7 +31,9 @@ struct ReplyContext {
     std::string_view output_schema; // of OutputKind::json_schema
     bool repairable = false;        // the request can be changed so that it asks for a better output
     bool tagged_reasoning = false;  // the model was asked to think in <thinking> tags
-    std::string_view seal_key;      // binds reasoning to account and model; empty: it is not sealed
+    std::string_view search_query;  // raw; not empty: the service is asked to search, no model is
+    const SearchOffer *search = nullptr;
+    std::string_view seal_key; // binds reasoning to account and model; empty: it is not sealed
 };
 
 // What every piece of the answer repeats.

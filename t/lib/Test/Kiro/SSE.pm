@@ -50,6 +50,44 @@ sub _decode {
     return $v;
 }
 
+# What Anthropic's own search gives: the block of its result, and the faults of that block.
+sub _search_result {
+    my ($b, $uses, $faults) = @_;
+    push @$faults, 'a search result without its search'
+        unless @$uses && ($b->{tool_use_id} // '') eq $uses->[-1]{id} && !$uses->[-1]{result};
+    my $c = $b->{content};
+    if (ref $c eq 'HASH') {
+        push @$faults, 'a search error without its type'
+            if ($c->{type} // '') ne 'web_search_tool_result_error' || !length($c->{error_code} // '');
+    }
+    elsif (ref $c eq 'ARRAY') {
+        for my $hit (@$c) {
+            push @$faults, 'a search result of another type' if ($hit->{type} // '') ne 'web_search_result';
+            for (qw(title url)) { push @$faults, "a search result without $_" unless length($hit->{$_} // '') }
+            push @$faults, 'a search result without encrypted_content' unless defined $hit->{encrypted_content};
+            push @$faults, 'a search result without page_age' unless exists $hit->{page_age};
+        }
+    }
+    else { push @$faults, 'a search result without content' }
+    $uses->[-1]{result} = $c if @$uses;
+    return;
+}
+
+sub _search_use {
+    my ($b, $faults) = @_;
+    push @$faults, "server_tool_use id $b->{id}" if ($b->{id} // '') !~ /^srvtoolu_[A-Za-z0-9_]+$/;
+    push @$faults, 'server_tool_use name' if ($b->{name} // '') ne 'web_search';
+    return;
+}
+
+sub _searches {
+    my ($s, $faults) = @_;
+    push @$faults, 'a search without its result' if grep { !$_->{result} } @{ $s->{searches} };
+    push @$faults, 'usage.server_tool_use does not count the searches'
+        if ($s->{usage}{server_tool_use}{web_search_requests} // 0) != @{ $s->{searches} };
+    return;
+}
+
 sub _is_int { return defined $_[0] && !ref $_[0] && $_[0] =~ /^\d+$/ }
 
 # {text, reasoning, tools => [{id,name,arguments}], finish, usage, error, done, id, model, texts => [[at, text]], faults}
@@ -148,11 +186,11 @@ sub check_openai {
     return \%s;
 }
 
-# {text, thinking, tools => [{id,name,input}], stop, usage, error, pings, texts, faults}
+# {text, thinking, tools => [{id,name,input}], searches => [{id,input,result}], stop, usage, error, pings, texts, faults}
 sub check_anthropic {
     my ($body, %o) = @_;
     my @faults;
-    my %s = (text => '', thinking => '', tools => [], texts => [], pings => 0, comments => 0, blocks => []);
+    my %s = (text => '', thinking => '', tools => [], searches => [], texts => [], pings => 0, comments => 0, blocks => []);
     my ($open, $started, $delta, $stopped);
     for my $e (parse_sse($body, \@faults)) {
         if (!defined $e->{data}) { $s{comments}++; next }
@@ -196,7 +234,9 @@ sub check_anthropic {
             elsif ($bt eq 'thinking') {
                 push @faults, 'thinking block does not start with ""' if ($open->{thinking} // 'x') ne '';
             }
-            elsif ($bt eq 'tool_use') {
+            elsif ($bt eq 'web_search_tool_result') { _search_result($open, $s{searches}, \@faults) }
+            elsif ($bt eq 'tool_use' || $bt eq 'server_tool_use') {
+                _search_use($open, \@faults) if $bt eq 'server_tool_use';
                 push @faults, 'tool_use without id'   unless length($open->{id}   // '');
                 push @faults, 'tool_use without name' unless length($open->{name} // '');
                 push @faults, 'tool_use input is not {}'
@@ -213,7 +253,7 @@ sub check_anthropic {
             my $dt = $x->{type} // '';
             my %belongs = (
                 text_delta       => 'text',
-                input_json_delta => 'tool_use',
+                input_json_delta => $open->{type} eq 'server_tool_use' ? 'server_tool_use' : 'tool_use',
                 thinking_delta   => 'thinking',
                 signature_delta  => 'thinking',
             );
@@ -229,11 +269,12 @@ sub check_anthropic {
         elsif ($type eq 'content_block_stop') {
             push @faults, 'stop without a block' unless defined $open;
             push @faults, 'stop of another block' if ($d->{index} // -1) != $#{ $s{blocks} };
-            if (defined $open && $open->{type} eq 'tool_use') {
+            if (defined $open && $open->{type} =~ /^(?:server_)?tool_use$/) {
                 my $p = $open->{partial} eq '' ? '{}' : $open->{partial};
                 my $v = eval { $json->decode(Encode::encode('UTF-8', $p)) };
                 push @faults, "input of $open->{name} is no object: $p" unless ref $v eq 'HASH';
-                push @{ $s{tools} }, { id => $open->{id}, name => $open->{name}, input => $v };
+                push @{ $s{ $open->{type} eq 'tool_use' ? 'tools' : 'searches' } },
+                    { id => $open->{id}, name => $open->{name}, input => $v };
             }
             undef $open;
         }
@@ -253,6 +294,7 @@ sub check_anthropic {
         push @faults, 'no stop_reason'   unless defined $s{stop};
         push @faults, "stop_reason is $s{stop} with tools"
             if @{ $s{tools} } && ($s{stop} // '') !~ /^(?:tool_use|max_tokens)$/;
+        _searches(\%s, \@faults);
     }
     $s{faults} = \@faults;
     return \%s;
@@ -300,7 +342,7 @@ sub check_anthropic_object {
         push @faults, "usage.$_" unless _is_int($o->{usage}{$_});
     }
     push @faults, 'content' unless ref $o->{content} eq 'ARRAY';
-    my ($text, @tools) = ('');
+    my ($text, @tools, @searches) = ('');
     for my $b (@{ $o->{content} // [] }) {
         if ($b->{type} eq 'text') { $text .= $b->{text} }
         elsif ($b->{type} eq 'tool_use') {
@@ -308,9 +350,15 @@ sub check_anthropic_object {
             push @faults, 'tool_use input is no object' unless ref $b->{input} eq 'HASH';
             push @tools, { id => $b->{id}, name => $b->{name}, input => $b->{input} };
         }
+        elsif ($b->{type} eq 'server_tool_use') {
+            _search_use($b, \@faults);
+            push @searches, { id => $b->{id}, name => $b->{name}, input => $b->{input} };
+        }
+        elsif ($b->{type} eq 'web_search_tool_result') { _search_result($b, \@searches, \@faults) }
     }
+    _searches({ searches => \@searches, usage => $o->{usage} }, \@faults);
     return {
-        faults => \@faults, text => $text, tools => \@tools, stop => $o->{stop_reason},
+        faults => \@faults, text => $text, tools => \@tools, searches => \@searches, blocks => $o->{content}, stop => $o->{stop_reason},
         usage => $o->{usage}, id => $o->{id}, model => $o->{model},
     };
 }
