@@ -52,7 +52,7 @@ my @good = (
         'kiro_pass main; kiro_client_key abc me; kiro_client_keys %%FILES%%/keys; kiro_retries 2;
         kiro_retry_delay 1s 10s; kiro_first_token_timeout 90s; kiro_read_timeout 300s; kiro_connect_timeout 5s;
         kiro_send_timeout 5s; kiro_ping_interval off; kiro_buffer_size 32k; kiro_default_model claude-sonnet-4.5;
-        kiro_model_alias gpt-4o claude-sonnet-4.5; kiro_set_header User-Agent "x/1";', 'kiro_zone kiro:4m;') ],
+        kiro_model_alias gpt-4o claude-sonnet-4.5; kiro_set_header User-Agent "x/1"; kiro_thinking tags;', 'kiro_zone kiro:4m;') ],
     [ 'wire v3', conf("$key wire v3;") ],
     [ 'wire rest', conf("$key wire rest;") ],
     [ 'an account by variable', conf($key, 'kiro_pass $arg_account;') ],

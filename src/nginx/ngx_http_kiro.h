@@ -229,6 +229,7 @@ typedef struct {
     size_t                           buffer_size;
     size_t                           max_response_size;
 
+    ngx_uint_t                       thinking;    /* kiro_thinking */
     ngx_uint_t                       filter;      /* kiro_api + 1, 0: off */
 } ngx_http_kiro_loc_conf_t;
 
@@ -377,6 +378,11 @@ void ngx_http_kiro_exchange_wake(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_first_token(ngx_http_kiro_ctx_t *ctx);
 ngx_int_t ngx_http_kiro_commit(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
+
+/* ngx_http_kiro_session.c */
+ngx_int_t ngx_http_kiro_session(ngx_http_request_t *r, kiro_str *session);
+ngx_int_t ngx_http_kiro_login_id(ngx_http_request_t *r,
+    ngx_http_kiro_account_t *account, kiro_str *id);
 
 /* ngx_http_kiro_upstream.c */
 ngx_int_t ngx_http_kiro_attempt_start(ngx_http_request_t *sr,

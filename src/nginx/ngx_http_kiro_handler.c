@@ -513,10 +513,18 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     opts.api = ctx->api;
     opts.default_model = ngx_http_kiro_str(&klcf->default_model);
+    opts.thinking = (kiro_thinking) klcf->thinking;
 
     if (klcf->aliases) {
         opts.aliases = klcf->aliases->elts;
         opts.naliases = klcf->aliases->nelts;
+    }
+
+    if (ngx_http_kiro_session(r, &opts.session) != NGX_OK
+        || ngx_http_kiro_login_id(r, ctx->peer->account, &opts.account)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     status = kiro_request_parse(ctx->kreq, &opts, &ctx->failure);

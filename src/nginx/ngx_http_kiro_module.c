@@ -38,6 +38,15 @@ static ngx_conf_enum_t  ngx_http_kiro_filters[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_kiro_thinkings[] = {
+    { ngx_string("auto"), KIRO_THINKING_AUTO },
+    { ngx_string("native"), KIRO_THINKING_NATIVE },
+    { ngx_string("tags"), KIRO_THINKING_TAGS },
+    { ngx_string("off"), KIRO_THINKING_OFF },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_http_kiro_commands[] = {
 
     { ngx_string("kiro_zone"),
@@ -151,6 +160,13 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("kiro_thinking"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, thinking),
+      &ngx_http_kiro_thinkings },
 
     { ngx_string("kiro_set_header"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
@@ -304,6 +320,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
     conf->ping_interval = NGX_CONF_UNSET_MSEC;
     conf->buffer_size = NGX_CONF_UNSET_SIZE;
     conf->max_response_size = NGX_CONF_UNSET_SIZE;
+    conf->thinking = NGX_CONF_UNSET_UINT;
     conf->filter = NGX_CONF_UNSET_UINT;
 
     return conf;
@@ -337,6 +354,8 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->buffer_size, prev->buffer_size, 16384);
     ngx_conf_merge_size_value(conf->max_response_size,
                               prev->max_response_size, 32 * 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->thinking, prev->thinking,
+                              KIRO_THINKING_AUTO);
     ngx_conf_merge_uint_value(conf->filter, prev->filter, 0);
 
     if (conf->buffer_size < 1024) {
