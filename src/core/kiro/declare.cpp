@@ -1,5 +1,7 @@
 #include "core/kiro/declare.h"
 
+#include "core/kiro/schema.h"
+
 namespace kiro::kiro {
 
 namespace {
@@ -9,6 +11,16 @@ constexpr size_t max_description = 10000;
 
 constexpr std::string_view freeform_schema =
     R"({"type":"object","properties":{"input":{"type":"string"}},"required":["input"]})";
+
+constexpr std::string_view no_arguments = R"({"type":"object","properties":{}})";
+
+std::string_view clean_schema(std::string_view schema, chat::Arena &arena) {
+    if (schema.empty())
+        return no_arguments;
+    std::string out;
+    append_schema(out, schema);
+    return arena.keep(std::move(out));
+}
 
 bool is_longer_than(Raw text, size_t limit) {
     if (text.size() <= limit)
@@ -51,7 +63,7 @@ void declare_tools(const chat::Conversation &conversation, Request &request, Too
             continue; // a second tool of that name is refused
         Raw alias = names.alias_of(tool.name);
         request.tools.push_back({alias, short_description(tool, alias, request, arena),
-                                 tool.freeform ? freeform_schema : tool.schema});
+                                 tool.freeform ? freeform_schema : clean_schema(tool.schema, arena)});
     }
 }
 
@@ -63,7 +75,7 @@ void declare_used(Request &request, ToolNames &names) {
             bool declared = names.knows(call.client_name);
             call.name = names.alias_of(call.client_name);
             if (!declared)
-                request.tools.push_back({call.name, stub, {}});
+                request.tools.push_back({call.name, stub, no_arguments});
         }
     }
 }

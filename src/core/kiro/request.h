@@ -15,7 +15,7 @@ namespace kiro::kiro {
 struct ToolSpec {
     Raw name;                // upstream's
     Raw description;         // not blank
-    std::string_view schema; // the client's; empty: no arguments
+    std::string_view schema; // cleaned
 };
 
 // A conversation that the upstream accepts, ready to be written. Holds views into the Conversation's body and

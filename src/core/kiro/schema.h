@@ -7,9 +7,11 @@
 namespace kiro::kiro {
 
 /*
- * Appends a tool's JSON schema: an object schema at the root, keywords that are known to pass, no nulls, no
- * empty `required`. A union or $ref at the root is resolved into one object schema. schema is a valid JSON
- * object, or empty for a tool without arguments.
+ * Appends a tool's JSON schema in the words that all hosts of the upstream take: type, description,
+ * properties, required, items, enum, default, and anyOf below the root. The root is an object; its unions
+ * become one object. $ref is replaced by what it means, a recursive one by a hint. What cannot be said with
+ * these words is told in the description. The result stays as it is when it goes through again. schema is a
+ * valid JSON object, or empty for a tool without arguments.
  */
 void append_schema(std::string &out, std::string_view schema);
 

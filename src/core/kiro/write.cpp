@@ -2,7 +2,6 @@
 #include "core/kiro/digest.h"
 #include "core/kiro/measure.h"
 #include "core/kiro/request.h"
-#include "core/kiro/schema.h"
 
 namespace kiro::kiro {
 
@@ -187,7 +186,7 @@ private:
             out += R"(","description":")";
             out += tool.description;
             out += R"(","inputSchema":{"json":)";
-            append_schema(out, tool.schema);
+            out += tool.schema;
             out += "}}}";
         }
         out += ']';
