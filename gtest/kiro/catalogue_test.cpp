@@ -8,7 +8,7 @@ namespace {
 
 using namespace kiro::kiro;
 
-constexpr ReasoningFacts thinks{EffortField::output_config, 0x3e, Effort::xhigh, true, false};
+constexpr ReasoningFacts thinks{EffortField::output_config, 0x3e, Effort::xhigh, true, false, false, true};
 
 std::vector<Model> two() {
     Model first{"Nova-9", "Nova 9", "The first.", 1300, {512'000, 96'000, thinks, false, true}};

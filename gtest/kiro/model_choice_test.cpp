@@ -16,7 +16,7 @@ kiro_str str(std::string_view s) {
 
 // Capitals, a suffix that the rules would strip, a slash.
 std::string live_list() {
-    const ReasoningFacts low_only{EffortField::reasoning, 1 << 1, Effort::low, false, false};
+    const ReasoningFacts low_only{EffortField::reasoning, 1 << 1, Effort::low};
     const std::vector<Model> models{
         {"Claude-Sonnet-4.5", "", "", 0, {300'000, 1, {}, true, true}},
         {"claude-sonnet-4.5-1m", "", "", 0, {1'000'000, 1, {}, true, true}},

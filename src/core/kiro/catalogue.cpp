@@ -26,7 +26,8 @@ struct Head {
     uint16_t default_row;
 };
 
-constexpr uint8_t adaptive_bit = 1, disabled_bit = 2, images_bit = 4, documents_bit = 8;
+constexpr uint8_t adaptive_bit = 1, disabled_bit = 2, between_bit = 4, display_bit = 8, images_bit = 16,
+                  documents_bit = 32;
 
 struct Row {
     uint32_t text; // offset of id, name and description
@@ -85,9 +86,11 @@ Row row_of(const Model &model, size_t text) {
     row.id = static_cast<uint16_t>(model.id.size());
     row.name = static_cast<uint16_t>(cut(model.name, max_name).size());
     row.description = static_cast<uint16_t>(cut(model.description, max_description).size());
+    const auto flag = [](bool set, uint8_t bit) { return set ? bit : uint8_t{0}; };
     row.flags = static_cast<uint8_t>(
-        (reasoning.adaptive ? adaptive_bit : 0) | (reasoning.disabled ? disabled_bit : 0) |
-        (model.facts.images ? images_bit : 0) | (model.facts.documents ? documents_bit : 0));
+        flag(reasoning.adaptive, adaptive_bit) | flag(reasoning.disabled, disabled_bit) |
+        flag(reasoning.between_tools, between_bit) | flag(reasoning.display, display_bit) |
+        flag(model.facts.images, images_bit) | flag(model.facts.documents, documents_bit));
     row.field = static_cast<uint8_t>(reasoning.field);
     row.efforts = reasoning.efforts;
     row.usual = static_cast<uint8_t>(reasoning.usual);
@@ -129,12 +132,17 @@ Model Catalogue::operator[](size_t index) const {
     model.name = bytes_.substr(row.text + row.id, row.name);
     model.description = bytes_.substr(row.text + row.id + row.name, row.description);
     model.rate = row.rate;
-    model.facts = {row.context,
-                   row.output,
-                   {static_cast<EffortField>(row.field), row.efforts, static_cast<Effort>(row.usual),
-                    (row.flags & adaptive_bit) != 0, (row.flags & disabled_bit) != 0},
-                   (row.flags & images_bit) != 0,
-                   (row.flags & documents_bit) != 0};
+    const auto flag = [&](uint8_t bit) { return (row.flags & bit) != 0; };
+    model.facts.context = row.context;
+    model.facts.output = row.output;
+    model.facts.reasoning = {static_cast<EffortField>(row.field),
+                             row.efforts,
+                             static_cast<Effort>(row.usual),
+                             flag(adaptive_bit),
+                             flag(disabled_bit),
+                             flag(display_bit)};
+    model.facts.images = flag(images_bit);
+    model.facts.documents = flag(documents_bit);
     return model;
 }
 

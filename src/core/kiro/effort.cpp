@@ -128,7 +128,8 @@ void write_thinking(const ReasoningFacts &facts, const chat::Thinking &wish, boo
     const bool between = wish.mode == ThinkingMode::between_tools && facts.between_tools;
     fields.open("thinking");
     fields.word("type", between ? "between_tools" : "adaptive");
-    fields.word("display", shown && !wish.omitted ? "summarized" : "omitted");
+    if (facts.display)
+        fields.word("display", shown && !wish.omitted ? "summarized" : "omitted");
     fields.close();
 }
 

@@ -14,14 +14,6 @@ std::string_view view(kiro_str s) {
     return s.len == 0 ? std::string_view() : std::string_view(s.data, s.len);
 }
 
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view space = " \t\r\n";
-    const size_t first = text.find_first_not_of(space);
-    if (first == std::string_view::npos)
-        return {};
-    return text.substr(first, text.find_last_not_of(space) - first + 1);
-}
-
 // The name as far as rules were needed, and the model if it is listed.
 struct Found {
     ModelName name;
@@ -84,6 +76,14 @@ size_t distance(std::string_view a, std::string_view b) {
 }
 
 } // namespace
+
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view space = " \t\r\n";
+    const size_t first = text.find_first_not_of(space);
+    if (first == std::string_view::npos)
+        return {};
+    return text.substr(first, text.find_last_not_of(space) - first + 1);
+}
 
 const kiro_model_alias *find_alias(std::span<const kiro_model_alias> aliases, std::string_view name) {
     for (const auto &alias : aliases) {

@@ -25,7 +25,9 @@ struct ModelChoice {
 ModelChoice choose_model(std::string_view client_name, std::span<const kiro_model_alias> aliases,
                          const Catalogue &catalogue);
 
-// The alias for a name. nullptr: none.
+std::string_view trimmed(std::string_view text);
+
+// The alias for a trimmed name. nullptr: none.
 const kiro_model_alias *find_alias(std::span<const kiro_model_alias> aliases, std::string_view name);
 
 // A listed id that looks like a mistyped name; empty: none does.

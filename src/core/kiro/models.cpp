@@ -21,12 +21,12 @@ constexpr uint8_t four = bits({Effort::low, Effort::medium, Effort::high, Effort
 constexpr uint8_t five = bits({Effort::low, Effort::medium, Effort::high, Effort::xhigh, Effort::max});
 constexpr uint8_t six = five | bits({Effort::none});
 
-constexpr ReasoningFacts claude_46{EffortField::output_config, four, Effort::high, true, true};
-constexpr ReasoningFacts claude_47{EffortField::output_config, five, Effort::xhigh, true, true};
-constexpr ReasoningFacts claude_48{EffortField::output_config, five, Effort::high, true, true};
-constexpr ReasoningFacts opus_55{EffortField::output_config, five, Effort::medium, true, false};
-constexpr ReasoningFacts sonnet_55{EffortField::output_config, five, Effort::high, true, false, true};
-constexpr ReasoningFacts gpt{EffortField::reasoning, six, Effort::high, false, false};
+constexpr ReasoningFacts claude_46{EffortField::output_config, four, Effort::high, true, true, false, true};
+constexpr ReasoningFacts claude_47{EffortField::output_config, five, Effort::xhigh, true, true, false, true};
+constexpr ReasoningFacts claude_48{EffortField::output_config, five, Effort::high, true, true, false, true};
+constexpr ReasoningFacts opus_55{EffortField::output_config, five, Effort::medium, true, false, false, true};
+constexpr ReasoningFacts sonnet_55{EffortField::output_config, five, Effort::high, true, false, true, true};
+constexpr ReasoningFacts gpt{EffortField::reasoning, six, Effort::high};
 constexpr ReasoningFacts none;
 
 // As listed from mid to autumn 2026.

@@ -21,9 +21,10 @@ struct ReasoningFacts {
     EffortField field = EffortField::none;
     uint8_t efforts = 0; // a bit an Effort
     Effort usual = Effort::high;
-    bool adaptive = false;      // thinking.type "adaptive", with display
+    bool adaptive = false;      // thinking.type "adaptive"
     bool disabled = false;      // thinking.type "disabled"
     bool between_tools = false; // thinking.type "between_tools"
+    bool display = false;       // thinking.display "summarized", "omitted"
 
     constexpr bool native() const { return field != EffortField::none || adaptive; }
     constexpr bool takes(Effort effort) const { return (efforts >> static_cast<unsigned>(effort) & 1) != 0; }
