@@ -140,6 +140,7 @@ Model Catalogue::operator[](size_t index) const {
                              static_cast<Effort>(row.usual),
                              flag(adaptive_bit),
                              flag(disabled_bit),
+                             flag(between_bit),
                              flag(display_bit)};
     model.facts.images = flag(images_bit);
     model.facts.documents = flag(documents_bit);
