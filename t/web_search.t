@@ -9,8 +9,11 @@ use Test::Kiro;
 
 my $search = { type => 'web_search_20250305', name => 'web_search', max_uses => 8 };
 
+my %asked;
+
 sub ask {
     my ($t, $query, %o) = @_;
+    $asked{$t}++;
     my $stream = delete $o{stream};
     return $t->anthropic("Perform a web search for the query: $query", stream => $stream, body => { tools => [$search], %o });
 }
@@ -20,6 +23,9 @@ sub answer {
     my $r = ask($t, $query, %o);
     return $o{stream} ? $t->anthropic_stream($r, $name) : $t->anthropic_object($r, $name);
 }
+
+# The line of the last request that ask() made.
+sub logged { my ($t) = @_; return $t->last_access($asked{$t}) }
 
 sub searches { return @{ $_[0]->sim(GET => 'log?op=search') } }
 
@@ -69,7 +75,7 @@ for my $stream (1, 0) {
     like($s->{text}, qr{Result 1 for.*https://example\.com/1.*Snippet 1 about.*Result 2 for}s, "$way: and in words");
     is($s->{stop}, 'end_turn', "$way: stop_reason");
     like($s->{searches}[0]{id}, qr/^srvtoolu_[0-9a-f]{32}$/, "$way: the id");
-    my $v = $t->last_access;
+    my $v = logged($t);
     is("$v->{model} $v->{api} $v->{attempts} $v->{stop} $v->{upstream_status} $v->{error}",
         'claude-sonnet-4.5 anthropic 1 end_turn 200 ', "$way: the variables") or diag json($v);
     is($v->{output}, $s->{usage}{output_tokens}, "$way: output tokens");
@@ -88,14 +94,14 @@ for my $stream (1, 0) {
         my $what = (keys %$plan)[0];
         $s = answer($t, scripted($plan), "$way, $what", stream => $stream);
         is_deeply($s->{searches}[0]{result}, $failed, "$way, $what: the search says that it failed");
-        $v = $t->last_access;
+        $v = logged($t);
         is("$v->{attempts} $v->{error}", '1 upstream_error', "$way, $what: at once, and the log says why");
     }
 
     # Tried again like any attempt; what stays becomes the search's failure.
     $s = answer($t, scripted('500', 'ok'), "$way, 500 once", stream => $stream);
     is(ref $s->{searches}[0]{result}, 'ARRAY', "$way: the second attempt had results");
-    is($t->last_access->{attempts}, 2, "$way: two attempts");
+    is(logged($t)->{attempts}, 2, "$way: two attempts");
     $s = answer($t, scripted({ raw_body => '<html>' }, 'ok'), "$way, garbage once", stream => $stream);
     is(ref $s->{searches}[0]{result}, 'ARRAY', "$way: garbage is tried again");
     for my $plan ('500', 'drop', 'html') {
@@ -105,11 +111,11 @@ for my $stream (1, 0) {
             next;
         }
         is_deeply($s->{searches}[0]{result}, $failed, "$way, $plan: the search failed");
-        is($t->last_access->{attempts}, 3, "$way, $plan: after all attempts");
+        is(logged($t)->{attempts}, 3, "$way, $plan: after all attempts");
     }
     $s = answer($t, scripted({ delay_ms => 5000 }), "$way, too slow", stream => $stream);
     is_deeply($s->{searches}[0]{result}, $failed, "$way, too slow: the search failed");
-    is($t->last_access->{error}, 'upstream_timeout', "$way, too slow: why");
+    is(logged($t)->{error}, 'upstream_timeout', "$way, too slow: why");
 
     # What is not about the search keeps its status.
     $t->error_shape(ask($t, scripted('quota'), stream => $stream), 'anthropic', 402, "$way: the quota");
