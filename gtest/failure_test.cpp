@@ -151,6 +151,16 @@ TEST(FailureBody, ExactShapes) {
               R"({"error":{"message":"x","type":"server_error","param":null,"code":null}})");
 }
 
+TEST(FailureBody, AThreadIsRefusedSoThatTheSdkRepeatsWithoutOne) {
+    kiro_failure f = failure_of(KIRO_FAIL_UNSUPPORTED, "thread: threads are not supported");
+    snprintf(f.param, sizeof(f.param), "thread");
+    EXPECT_EQ(
+        body_of(KIRO_API_ANTHROPIC, f, "req_7"),
+        R"({"type":"error","error":{"type":"invalid_request_error",)"
+        R"("message":"thread: threads are not supported",)"
+        R"("details":{"error_code":"thread_unsupported_request","unsupported":[]}},"request_id":"req_7"})");
+}
+
 TEST(FailureBody, ContextOverflowHasThePhraseClientsLookFor) {
     const kiro_failure f = failure_of(KIRO_FAIL_CONTEXT_OVERFLOW, "no room");
     EXPECT_EQ(parse(body_of(KIRO_API_ANTHROPIC, f)).message, "prompt is too long: no room");

@@ -1,4 +1,5 @@
 import Anthropic, { APIError, AuthenticationError, BadRequestError } from '@anthropic-ai/sdk';
+import { betaTool } from '@anthropic-ai/sdk/helpers/beta/json-schema';
 import { config, done, ok, plan, png, same, test, throws, upstream } from './check.mjs';
 
 const client = new Anthropic({ baseURL: config.url, apiKey: config.key, maxRetries: 0, timeout: 30_000 });
@@ -87,6 +88,31 @@ for (const stream of [false, true]) {
     const second = stream ? await client.messages.stream(next).finalMessage() : await client.messages.create(next);
     const seen = text(second);
     ok(seen.includes('sunny in Paris') && seen.includes('sunny in Oslo'), 'the model saw both results', seen);
+  });
+}
+
+// The runner keeps the turns itself: the tool really runs, its result goes back.
+for (const stream of [false, true]) {
+  const way = stream ? 'streamed' : 'collected';
+  await test(`toolRunner, ${way}`, async () => {
+    const ran = [];
+    const runner = client.beta.messages.toolRunner({
+      model, max_tokens, stream, max_iterations: 4,
+      messages: ask(scripted({ tools: [{ input: { city: 'Paris' }, split: 3 }, { input: { city: 'Oslo' } }] })),
+      tools: [
+        betaTool({
+          name: 'get_weather', description: 'The weather of a city', inputSchema: tools[0].input_schema,
+          run: ({ city }) => {
+            ran.push(city);
+            return `hail in ${city}`;
+          },
+        }),
+      ],
+    });
+    const last = await runner;
+    same(ran, ['Paris', 'Oslo'], `the tools ran, ${way}`);
+    ok(text(last).includes('hail in Paris') && text(last).includes('hail in Oslo'), `the results came back, ${way}`, last);
+    same(last.stop_reason, 'end_turn', `stop_reason of the last turn, ${way}`);
   });
 }
 

@@ -82,7 +82,12 @@ std::size_t error_body(const kiro_failure &failure, std::string_view request_id,
     if (!param.empty() && message.find(param) == message.npos) {
         writer.text(param).raw(": ");
     }
-    writer.text(message).raw("\"}");
+    writer.text(message).raw("\"");
+    // The SDK's tool runner asks for a thread first and knows by this code that it has to do without.
+    if (failure.kind == KIRO_FAIL_UNSUPPORTED && param == "thread") {
+        writer.raw(R"(,"details":{"error_code":"thread_unsupported_request","unsupported":[]})");
+    }
+    writer.raw("}");
     if (!request_id.empty()) {
         writer.raw(R"(,"request_id":")").text(request_id).raw("\"");
     }
