@@ -3,6 +3,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
+use Test::Kiro::Clients;
 
 # The core's token counts beside another tokenizer's: no difference on any text.
 
@@ -10,13 +11,10 @@ my $dir = "$FindBin::Bin/clients";
 my ($counter) = grep { defined && -x } $ENV{KIRO_COUNT_TOKENS},
     map { "$FindBin::Bin/../build/$_/kiro_count_tokens" } qw(fast asan);
 plan skip_all => 'kiro_count_tokens is not built: ./dev test builds it' if !$counter;
-(grep { -x "$_/node" } split /:/, $ENV{PATH}) or BAIL_OUT('no node: ./dev test installs it');
-unless (-e "$dir/node_modules/tiktoken/package.json") {
-    system("cd '$dir' && npm ci --no-audit --no-fund --loglevel=error >&2") == 0 or BAIL_OUT('npm ci failed in t/clients');
-}
+my $node = node(18);
 
 my $checks = 0;
-for my $line (split /\n/, qx{node '$dir/tokens.mjs' '$counter' 2>&1}) {
+for my $line (split /\n/, qx{'$node' '$dir/tokens.mjs' '$counter' 2>&1}) {
     if    ($line =~ /^ok (.*)/)     { $checks++; pass($1) }
     elsif ($line =~ /^not ok (.*)/) { $checks++; fail($1) }
     else                            { diag $line =~ s/^# ?//r }
