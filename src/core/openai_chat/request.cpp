@@ -3,12 +3,10 @@
 #include <array>
 #include <iterator>
 
+#include "core/chat/arguments.h"
 #include "core/chat/content.h"
 #include "core/chat/scalars.h"
 #include "core/chat/thinking.h"
-#include "core/json/cursor.h"
-#include "core/json/validate.h"
-#include "core/json/writer.h"
 #include "core/openai_chat/tools.h"
 
 namespace kiro::openai_chat {
@@ -107,33 +105,6 @@ Message read_message(Value &value) {
     return message;
 }
 
-/*
- * `arguments` is JSON inside a string, the upstream wants the object. Models and clients do not always keep
- * to it, and a history must not become unusable by that: nothing is {}, another JSON value is
- * {"value": ...}, text that is no JSON is {"arguments": "..."}.
- */
-std::string_view input_of(const Field &arguments, const Path &path, chat::Arena &arena) {
-    if (!arguments.present())
-        return "{}";
-    if (arguments.type == Type::object)
-        return arguments.raw;
-    Raw raw = chat::required_string(arguments, path);
-    if (json::is_blank(raw))
-        return "{}";
-    std::string text = json::unescaped(raw);
-    auto verdict = json::validate(text);
-    if (!verdict)
-        return arena.keep("{\"arguments\":\"" + std::string(raw) + "\"}");
-    if (verdict.lone_surrogates)
-        json::replace_lone_surrogates(text.data(), text.size());
-    json::Cursor cursor(text);
-    if (cursor.is_null())
-        return "{}";
-    if (!cursor.is_object())
-        return arena.keep("{\"value\":" + text + "}");
-    return arena.keep(std::move(text));
-}
-
 Raw name_of(const Call &call, const Path &path) {
     Raw name = chat::required_string(call.name, path);
     if (name.empty())
@@ -154,9 +125,9 @@ chat::ToolCall tool_call_of(const Call &call, const Path &path, chat::Arena &are
     result.name = name_of(call, function["name"]);
     if (call.custom) {
         Raw input = chat::optional_string(call.custom_input, function["input"]);
-        result.input = arena.keep("{\"input\":\"" + std::string(input) + "\"}");
+        result.input = chat::input_of_text(input, arena);
     } else {
-        result.input = input_of(call.arguments, function["arguments"], arena);
+        result.input = chat::input_of_arguments(call.arguments, function["arguments"], arena);
     }
     return result;
 }
@@ -181,8 +152,9 @@ void add_calls(const Message &message, const Path &path, chat::Arena &arena,
     if (message.function_call.shape != Type::object)
         chat::wrong_type(call, "an object", message.function_call.shape);
     Raw name = name_of(message.function_call, call["name"]);
-    blocks.emplace_back(chat::ToolCall{function_id(name, arena), name,
-                                       input_of(message.function_call.arguments, call["arguments"], arena)});
+    blocks.emplace_back(
+        chat::ToolCall{function_id(name, arena), name,
+                       chat::input_of_arguments(message.function_call.arguments, call["arguments"], arena)});
 }
 
 chat::Message assistant_message(const Message &message, const Path &path, chat::Arena &arena) {

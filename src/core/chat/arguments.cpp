@@ -1,0 +1,34 @@
+#include "core/chat/arguments.h"
+
+#include "core/json/cursor.h"
+#include "core/json/validate.h"
+
+namespace kiro::chat {
+
+std::string_view input_of_arguments(const Field &arguments, const Path &path, Arena &arena) {
+    if (!arguments.present())
+        return "{}";
+    if (arguments.type == json::Type::object)
+        return arguments.raw;
+    Raw raw = required_string(arguments, path);
+    if (json::is_blank(raw))
+        return "{}";
+    std::string text = json::unescaped(raw);
+    auto verdict = json::validate(text);
+    if (!verdict)
+        return arena.keep("{\"arguments\":\"" + std::string(raw) + "\"}");
+    if (verdict.lone_surrogates)
+        json::replace_lone_surrogates(text.data(), text.size());
+    json::Cursor cursor(text);
+    if (cursor.is_null())
+        return "{}";
+    if (!cursor.is_object())
+        return arena.keep("{\"value\":" + text + "}");
+    return arena.keep(std::move(text));
+}
+
+std::string_view input_of_text(Raw text, Arena &arena) {
+    return arena.keep("{\"input\":\"" + std::string(text) + "\"}");
+}
+
+} // namespace kiro::chat
