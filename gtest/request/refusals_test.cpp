@@ -229,10 +229,4 @@ TEST(Refusals, MessagesShowTheClientsWordsSafely) {
         << request.failure.message;
 }
 
-TEST(Refusals, OtherDialectsAreNotBuilt) {
-    ClientRequest request(KIRO_API_OPENAI_RESPONSES);
-    EXPECT_FALSE(request.parse(R"({"model":"m","input":"x"})"));
-    EXPECT_EQ(request.failure.kind, KIRO_FAIL_NOT_BUILT);
-}
-
 } // namespace

@@ -65,6 +65,8 @@ typedef enum {
     KIRO_FAIL_METHOD,
     KIRO_FAIL_NOT_BUILT,
     KIRO_FAIL_MODEL_NOT_FOUND,
+    KIRO_FAIL_ITEM_NOT_FOUND,   /* Responses: a stored item, */
+    KIRO_FAIL_RESPONSE_NOT_FOUND, /* a stored response */
     KIRO_FAIL_CONTEXT_OVERFLOW,
     KIRO_FAIL_CLIENT_TIMEOUT,
 

@@ -32,6 +32,8 @@ constexpr std::array kNames{
     Name{KIRO_FAIL_METHOD, "method"},
     Name{KIRO_FAIL_NOT_BUILT, "not_built"},
     Name{KIRO_FAIL_MODEL_NOT_FOUND, "model_not_found"},
+    Name{KIRO_FAIL_ITEM_NOT_FOUND, "item_not_found"},
+    Name{KIRO_FAIL_RESPONSE_NOT_FOUND, "response_not_found"},
     Name{KIRO_FAIL_CONTEXT_OVERFLOW, "context_overflow"},
     Name{KIRO_FAIL_CLIENT_TIMEOUT, "client_timeout"},
     Name{KIRO_FAIL_TOO_MANY_REQUESTS, "too_many_requests"},
@@ -169,7 +171,8 @@ size_t kiro_failure_body(kiro_api api, const kiro_failure *f, kiro_str request_i
         const string_view id(request_id.data, std::min<std::size_t>(request_id.len, 128));
         return kiro::anthropic::error_body(*f, id, out);
     }
-    return kiro::openai_chat::error_body(*f, out);
+    const bool responses = api == KIRO_API_OPENAI_RESPONSES;
+    return kiro::openai_chat::error_body(*f, out, responses ? "input" : "messages");
 }
 
 } // extern "C"

@@ -15,6 +15,7 @@
 #include "core/kiro/model_choice.h"
 #include "core/kiro/search.h"
 #include "core/openai_chat/request.h"
+#include "core/openai_responses/request.h"
 
 namespace {
 
@@ -48,6 +49,7 @@ struct Dialect {
 constexpr Dialect dialects[] = {
     {KIRO_API_OPENAI_CHAT, openai_chat::read_request},
     {KIRO_API_ANTHROPIC, anthropic::read_request},
+    {KIRO_API_OPENAI_RESPONSES, openai_responses::read_request},
 };
 
 ReadRequest reader_of(kiro_api api) {
@@ -191,6 +193,7 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.tagged_reasoning = request.upstream.tagged;
     context.search_query = request.search_query;
     context.search = &request.conversation.search;
+    context.echo = request.conversation.echo;
     return context;
 }
 

@@ -28,6 +28,8 @@ constexpr std::array kShapes{
     Shape{KIRO_FAIL_METHOD, 405, kRequest, ""},
     Shape{KIRO_FAIL_NOT_BUILT, 501, kApi, ""},
     Shape{KIRO_FAIL_MODEL_NOT_FOUND, 404, "not_found_error", ""},
+    Shape{KIRO_FAIL_ITEM_NOT_FOUND, 404, "not_found_error", ""},
+    Shape{KIRO_FAIL_RESPONSE_NOT_FOUND, 404, "not_found_error", ""},
     Shape{KIRO_FAIL_CONTEXT_OVERFLOW, 400, kRequest, "prompt is too long"},
     Shape{KIRO_FAIL_CLIENT_TIMEOUT, 408, "timeout_error", ""},
     Shape{KIRO_FAIL_TOO_MANY_REQUESTS, 429, "rate_limit_error", ""},

@@ -119,6 +119,7 @@ struct Conversation {
     OutputFormat output;
     std::vector<Raw> stop;   // not empty texts; where the answer ends
     uint64_t max_tokens = 0; // of the answer, 0: no limit
+    std::string_view echo;   // what the dialect repeats of the request in its answer
 
     Arena arena;
 };

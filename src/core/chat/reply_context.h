@@ -33,6 +33,7 @@ struct ReplyContext {
     bool tagged_reasoning = false;  // the model was asked to think in <thinking> tags
     std::string_view search_query;  // raw; not empty: the service is asked to search, no model is
     const SearchOffer *search = nullptr;
+    std::string_view echo;     // of the request, as its dialect left it; empty: there is none
     std::string_view seal_key; // binds reasoning to account and model; empty: it is not sealed
 };
 

@@ -71,7 +71,7 @@ void check_size(const Request &request, const std::string &body) {
     uint64_t maximum = request.input_tokens * max_weight / weight;
     std::string have = std::to_string(request.input_tokens), most = std::to_string(maximum);
     // Clients recognise an overflow by these words and compact the conversation.
-    throw chat::Invalid{KIRO_FAIL_CONTEXT_OVERFLOW, "messages",
+    throw chat::Invalid{KIRO_FAIL_CONTEXT_OVERFLOW, "", // the dialect knows where
                         "prompt is too long: " + have + " tokens > " + most +
                             " maximum. The maximum context length is " + most +
                             " tokens, but the request has about " + have + "."};

@@ -18,6 +18,7 @@ struct Shape {
 
 constexpr std::string_view kRequest = "invalid_request_error";
 constexpr std::string_view kServer = "server_error";
+constexpr std::string_view kPrompt = "messages"; // stands for what the dialect calls it
 
 constexpr std::array kShapes{
     Shape{KIRO_FAIL_INVALID_JSON, 400, kRequest, "", "", ""},
@@ -30,7 +31,10 @@ constexpr std::array kShapes{
     Shape{KIRO_FAIL_METHOD, 405, kRequest, "method_not_supported", "", ""},
     Shape{KIRO_FAIL_NOT_BUILT, 501, kRequest, "not_implemented", "", ""},
     Shape{KIRO_FAIL_MODEL_NOT_FOUND, 404, kRequest, "model_not_found", "model", ""},
-    Shape{KIRO_FAIL_CONTEXT_OVERFLOW, 400, kRequest, "context_length_exceeded", "messages",
+    Shape{KIRO_FAIL_ITEM_NOT_FOUND, 404, kRequest, "", "input", ""},
+    Shape{KIRO_FAIL_RESPONSE_NOT_FOUND, 400, kRequest, "previous_response_not_found", "previous_response_id",
+          ""},
+    Shape{KIRO_FAIL_CONTEXT_OVERFLOW, 400, kRequest, "context_length_exceeded", kPrompt,
           "This model's maximum context length is exceeded"},
     Shape{KIRO_FAIL_CLIENT_TIMEOUT, 408, kRequest, "timeout", "", ""},
     Shape{KIRO_FAIL_TOO_MANY_REQUESTS, 429, "requests", "rate_limit_exceeded", "", ""},
@@ -70,9 +74,10 @@ int error_status(kiro_failure_kind kind) noexcept {
     return shape_of(kind).status;
 }
 
-std::size_t error_body(const kiro_failure &failure, std::span<char> out) noexcept {
+std::size_t error_body(const kiro_failure &failure, std::span<char> out, std::string_view prompt) noexcept {
     const Shape &shape = shape_of(failure.kind);
     const std::string_view message = failure.message;
+    const std::string_view usual = shape.param == kPrompt ? prompt : shape.param;
     const std::string_view param = failure.param;
     json::FixedWriter writer(out);
 
@@ -81,7 +86,7 @@ std::size_t error_body(const kiro_failure &failure, std::span<char> out) noexcep
         writer.raw(shape.lead).raw(": ");
     }
     writer.text(message).raw(R"(","type":")").raw(shape.type).raw(R"(","param":)");
-    writer.text_or_null(param.empty() ? shape.param : param);
+    writer.text_or_null(param.empty() ? usual : param);
     writer.raw(R"(,"code":)").text_or_null(shape.code).raw("}}");
     return writer.size();
 }

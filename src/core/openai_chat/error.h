@@ -10,7 +10,9 @@ namespace kiro::openai_chat {
 
 int error_status(kiro_failure_kind kind) noexcept;
 
-// {"error":{...}}. Returns the length, 0 if it does not fit.
-std::size_t error_body(const kiro_failure &failure, std::span<char> out) noexcept;
+// {"error":{...}}. prompt: the member of the request that has the conversation. Returns the length, 0 if it
+// does not fit.
+std::size_t error_body(const kiro_failure &failure, std::span<char> out,
+                       std::string_view prompt = "messages") noexcept;
 
 } // namespace kiro::openai_chat

@@ -1,0 +1,301 @@
+#include "core/openai_responses/request.h"
+
+#include "core/chat/content.h"
+#include "core/chat/scalars.h"
+#include "core/chat/tool_choice.h"
+#include "core/openai_responses/echo.h"
+#include "core/openai_responses/items.h"
+#include "core/openai_responses/tools.h"
+
+namespace kiro::openai_responses {
+
+using chat::Field;
+using chat::Path;
+using chat::Raw;
+using json::Type;
+using json::Value;
+
+namespace {
+
+constexpr chat::ScalarRule scalar_rules[] = {
+    {"temperature", chat::ScalarKind::number, 0, 2},
+    {"top_p", chat::ScalarKind::number, 0, 1},
+    {"top_logprobs", chat::ScalarKind::integer, 0, 20},
+    {"max_output_tokens", chat::ScalarKind::integer, 1, 1e9},
+    {"max_tool_calls", chat::ScalarKind::integer},
+    {"parallel_tool_calls", chat::ScalarKind::boolean},
+    {"background", chat::ScalarKind::boolean},
+    {"store", chat::ScalarKind::boolean},
+    {"stream", chat::ScalarKind::boolean},
+};
+
+struct Unsupported {
+    std::string_view key;
+    const char *why;
+};
+
+// State that other requests would have left behind.
+constexpr Unsupported unsupported_members[] = {
+    {"conversation", "conversations are not stored here; send the whole history in input"},
+    {"prompt", "stored prompts are not available; send instructions and input"},
+};
+
+const Unsupported *find_unsupported(std::string_view key) {
+    for (const auto &row : unsupported_members) {
+        if (row.key == key)
+            return &row;
+    }
+    return nullptr;
+}
+
+void check_object(Value &value, const Path &path) {
+    if (!value.is_object())
+        chat::wrong_type(path, "an object", value.type());
+}
+
+struct Reasoning {
+    Field effort, summary;
+};
+
+Reasoning read_reasoning(Value value, const Path &path) {
+    Reasoning out;
+    check_object(value, path);
+    value.members([&](std::string_view key, Value member) {
+        if (key == "effort")
+            out.effort = chat::read_field(member);
+        else if (key == "summary" || (key == "generate_summary" && !out.summary.present()))
+            out.summary = chat::read_field(member);
+    });
+    chat::optional_string(out.effort, path["effort"]);
+    chat::optional_string(out.summary, path["summary"]);
+    return out;
+}
+
+chat::OutputFormat read_format(Value &value, const Path &path) {
+    chat::OutputFormat out;
+    if (value.is_null())
+        return out;
+    check_object(value, path);
+    Field type, name, schema;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "type")
+            type = chat::read_field(member);
+        else if (key == "name")
+            name = chat::read_field(member);
+        else if (key == "schema")
+            schema = chat::read_field(member);
+    });
+    Path type_path = path["type"];
+    Raw kind = chat::required_string(type, type_path);
+    if (json::equals(kind, "json_object")) {
+        out.kind = chat::OutputKind::json_object;
+    } else if (json::equals(kind, "json_schema")) {
+        out.kind = chat::OutputKind::json_schema;
+        out.name = chat::optional_string(name, path["name"]);
+        if (!schema.present())
+            chat::missing(path["schema"]);
+        if (schema.type != Type::object)
+            chat::wrong_type(path["schema"], "an object", schema.type);
+        out.schema = schema.raw;
+    } else if (!json::equals(kind, "text")) {
+        chat::invalid(type_path,
+                      "unknown format " + chat::quoted(kind) + "; expected text, json_object or json_schema");
+    }
+    return out;
+}
+
+chat::OutputFormat read_text(Value value, const Path &path) {
+    chat::OutputFormat out;
+    check_object(value, path);
+    value.members([&](std::string_view key, Value member) {
+        if (key == "format")
+            out = read_format(member, path["format"]);
+    });
+    return out;
+}
+
+// Does the client want reasoning that it cannot read, to send it back?
+bool includes_sealed(Value &value, const Path &path) {
+    if (value.is_null())
+        return false;
+    if (!value.is_array())
+        chat::wrong_type(path, "an array", value.type());
+    bool found = false;
+    value.items([&](size_t, Value item) {
+        found |= item.is_string() && json::equals(item.string(), "reasoning.encrypted_content");
+    });
+    return found;
+}
+
+// Slices are kept for the answer, so the parser has gone over them already: it takes a second look.
+template <class Read> auto reread(std::string_view slice, Read &&read) {
+    json::Document document(slice.data(), slice.size());
+    return read(document.root());
+}
+
+[[noreturn]] void unknown_response(Raw id) {
+    throw chat::Invalid{KIRO_FAIL_RESPONSE_NOT_FOUND, "previous_response_id",
+                        "Previous response with id " + chat::quoted(id) +
+                            " not found. Nothing is stored here: send the whole history in input."};
+}
+
+class Reader {
+public:
+    chat::Conversation read(Value &root) {
+        root.members([&](std::string_view key, Value value) { take(key, value); });
+        finish();
+        return std::move(out);
+    }
+
+private:
+    const Path top;
+    chat::Conversation out;
+    Echo echo;
+    Input input;
+    Tools tools;
+    chat::ToolChoice choice;
+    Field model, instructions, session;
+    bool has_input = false, sealed = false;
+
+    void take(std::string_view key, Value &value) {
+        if (key == "input") {
+            has_input = !value.is_null();
+            if (has_input)
+                read_input(value, top["input"], out.arena, input);
+        } else if (key == "model") {
+            model = chat::read_field(value);
+        } else if (key == "include") {
+            sealed = includes_sealed(value, top["include"]);
+        } else if (const auto *row = find_unsupported(key)) {
+            if (!value.is_null())
+                chat::unsupported(top[row->key.data()], row->why);
+        } else {
+            chat::check_scalars(scalar_rules, key, value, top);
+            take_echoed(key, value);
+        }
+    }
+
+    void take_echoed(std::string_view key, Value &value) {
+        Field field = chat::read_field(value);
+        // Of a string the slice is without its quotes, of everything else it is the value.
+        bool text = field.type == Type::string;
+        echo.take(key, text ? std::string_view(field.raw.data() - 1, field.raw.size() + 2) : field.raw);
+        take_field(key, field);
+    }
+
+    void take_field(std::string_view key, const Field &field) {
+        bool yes = field.type == Type::boolean && field.raw == "true";
+        if (key == "instructions") {
+            instructions = field;
+        } else if (key == "stream") {
+            out.stream = yes;
+        } else if (key == "background") {
+            if (yes)
+                chat::unsupported(top["background"], "background responses are not supported");
+        } else if (key == "parallel_tool_calls") {
+            out.parallel_tools = !field.present() || yes;
+        } else if (key == "max_output_tokens") {
+            out.max_tokens = field.present() ? number_of(field) : 0;
+        } else if (key == "prompt_cache_key") {
+            session = field;
+        } else if (key == "previous_response_id") {
+            if (field.present())
+                unknown_response(chat::required_string(field, top["previous_response_id"]));
+        } else if (key == "tools") {
+            tools = {};
+            if (field.present())
+                take_tools(field);
+        } else if (key == "tool_choice") {
+            choice = {};
+            if (field.present())
+                take_choice(field);
+        } else if (key == "reasoning") {
+            take_reasoning(field);
+        } else if (key == "text") {
+            take_text(field);
+        }
+    }
+
+    static uint64_t number_of(const Field &field) {
+        double number = 0;
+        std::from_chars(field.raw.data(), field.raw.data() + field.raw.size(), number);
+        return static_cast<uint64_t>(number);
+    }
+
+    static void need_container(const Field &field, const char *expected, const Path &path) {
+        if (field.type != Type::object && field.type != Type::array)
+            chat::wrong_type(path, expected, field.type);
+    }
+
+    void take_tools(const Field &field) {
+        Path path = top["tools"];
+        need_container(field, "an array", path);
+        reread(field.raw, [&](Value value) { read_tools(value, path, out.arena, tools); });
+    }
+
+    void take_choice(const Field &field) {
+        Path path = top["tool_choice"];
+        if (field.type == Type::string) {
+            choice = tool_choice_of(field.raw, path);
+            return;
+        }
+        need_container(field, "a string or an object", path);
+        choice = reread(field.raw, [&](Value value) { return read_tool_choice(value, path); });
+    }
+
+    void take_reasoning(const Field &field) {
+        Path path = top["reasoning"];
+        Reasoning wanted;
+        if (field.present()) {
+            need_container(field, "an object", path);
+            wanted = reread(field.raw, [&](Value value) { return read_reasoning(value, path); });
+        }
+        out.thinking = {};
+        bool effort = wanted.effort.present();
+        if (effort) {
+            bool off = json::equals(wanted.effort.raw, "none");
+            out.thinking.mode = off ? chat::ThinkingMode::off : chat::ThinkingMode::adaptive;
+            out.thinking.effort = wanted.effort.raw;
+        }
+        // A client that sets the effort knows reasoning items.
+        shown = wanted.summary.present() || out.thinking.mode == chat::ThinkingMode::adaptive;
+    }
+
+    void take_text(const Field &field) {
+        out.output = {};
+        if (!field.present())
+            return;
+        Path path = top["text"];
+        need_container(field, "an object", path);
+        out.output = reread(field.raw, [&](Value value) { return read_text(value, path); });
+    }
+
+    bool shown = false; // the client wants to read the reasoning
+
+    void finish() {
+        if (!has_input)
+            chat::missing(top["input"]);
+        out.model = chat::optional_string(model, top["model"]);
+        Raw text = chat::optional_string(instructions, top["instructions"]);
+        if (!text.empty())
+            out.system.push_back(text);
+        if (session.type == Type::string)
+            out.session = session.raw;
+        out.messages = std::move(input.messages);
+        out.tools = std::move(tools.tools);
+        out.tools.insert(out.tools.end(), input.added.tools.begin(), input.added.tools.end());
+        out.web_search = tools.web_search || input.added.web_search;
+        chat::apply_tool_choice(choice, out);
+        out.reasoning = shown || sealed;
+        out.thinking.omitted = sealed && !shown;
+        out.echo = out.arena.keep(echo.text());
+    }
+};
+
+} // namespace
+
+chat::Conversation read_request(Value root) {
+    return Reader().read(root);
+}
+
+} // namespace kiro::openai_responses

@@ -1,0 +1,12 @@
+// OpenAI Responses: the body of POST /v1/responses.
+#pragma once
+
+#include "core/chat/conversation.h"
+#include "core/json/reader.h"
+
+namespace kiro::openai_responses {
+
+// Throws chat::Invalid. root is an object.
+chat::Conversation read_request(json::Value root);
+
+} // namespace kiro::openai_responses
