@@ -26,7 +26,8 @@ struct Seen {
     std::string text, reasoning, signature, opaque;
     std::vector<SeenTool> tools;
     std::vector<SeenSearch> searches;
-    std::vector<std::string> blocks; // Anthropic: the types in order
+    std::vector<std::string> blocks;                  // Anthropic: the types in order
+    std::vector<std::string> tool_types, tool_spaces; // Responses: of the calls
     std::string stop;
     uint64_t input = 0, output = 0;
     bool usage = false;
@@ -439,6 +440,248 @@ inline Seen read_anthropic_object(std::string_view text) {
     need(get(answer, "stop_sequence").is_null(), "stop_sequence");
     read_anthropic_usage(get(answer, "usage"), seen);
     check_searches(get(answer, "usage"), seen);
+    return seen;
+}
+
+inline void read_responses_usage(const Json &usage, Seen &seen) {
+    seen.usage = true;
+    seen.input = num(usage, "input_tokens");
+    seen.output = num(usage, "output_tokens");
+    need(num(usage, "total_tokens") == seen.input + seen.output, "total_tokens is not the sum");
+    need(num(get(usage, "input_tokens_details"), "cached_tokens") <= seen.input, "cached_tokens");
+    need(num(get(usage, "output_tokens_details"), "reasoning_tokens") <= seen.output, "reasoning_tokens");
+}
+
+// A finished item of the output.
+inline void read_responses_item(const Json &item, bool last, Seen &seen) {
+    const std::string type = str(item, "type");
+    need(!str(item, "id").empty(), "item without id");
+    seen.blocks.push_back(type);
+    if (type == "message") {
+        need(str(item, "role") == "assistant", "role");
+        const std::string status = str(item, "status");
+        need(status == "completed" || (last && status == "incomplete"), "status of a message");
+        const simdjson::dom::array parts = get(item, "content").get_array();
+        need(parts.size() == 1, "one part");
+        const Json part = parts.at(0);
+        need(str(part, "type") == "output_text" && get(part, "annotations").is_array(), "part");
+        need(!str(part, "text").empty(), "empty message");
+        seen.text += str(part, "text");
+    } else if (type == "reasoning") {
+        const simdjson::dom::array summary = get(item, "summary").get_array();
+        need(summary.size() <= 1, "summary");
+        for (const Json part : summary) {
+            need(str(part, "type") == "summary_text", "part of a summary");
+            seen.reasoning += str(part, "text");
+        }
+        if (has(item, "encrypted_content")) {
+            seen.signature += str(item, "encrypted_content");
+        } else {
+            need(summary.size() == 1, "empty reasoning");
+        }
+    } else {
+        const bool custom = type == "custom_tool_call";
+        need(custom || type == "function_call", "unknown item " + type);
+        need(str(item, "status") == "completed", "status of a call");
+        const std::string input = str(item, custom ? "input" : "arguments");
+        seen.tools.push_back(
+            {str(item, "call_id"), str(item, "name"), custom ? input : minified_object(input)});
+        need(!seen.tools.back().id.empty() && !seen.tools.back().name.empty(), "call without id or name");
+        need(seen.tools.back().id != str(item, "id"), "id and call_id are the same");
+        seen.tool_types.push_back(type);
+        seen.tool_spaces.push_back(has(item, "namespace") ? str(item, "namespace") : "");
+    }
+}
+
+// What every response object has; fills seen from its output if it is one that ended.
+inline void read_response(const Json &response, Seen &seen) {
+    need(str(response, "object") == "response" && str(response, "id").starts_with("resp_"), "envelope");
+    str(response, "model");
+    num(response, "created_at");
+    for (const char *key : {"error", "incomplete_details", "instructions", "metadata", "parallel_tool_calls",
+                            "previous_response_id", "reasoning", "store", "temperature", "text",
+                            "tool_choice", "top_p", "truncation", "usage"}) {
+        need(has(response, key), std::string("response without ") + key);
+    }
+    need(get(response, "tools").is_array() && get(response, "output").is_array(), "tools, output");
+    const std::string status = str(response, "status");
+    const simdjson::dom::array output = get(response, "output").get_array();
+    if (status == "in_progress") {
+        need(output.size() == 0 && get(response, "usage").is_null(), "an answer before its end");
+        return;
+    }
+    size_t left = output.size();
+    for (const Json item : output) {
+        read_responses_item(item, --left == 0, seen);
+    }
+    if (status == "failed") {
+        const Json error = get(response, "error");
+        seen.error_type = str(error, "code");
+        str(error, "message");
+        seen.error = true;
+        return;
+    }
+    need(get(response, "error").is_null(), "error without failed");
+    seen.stop = status;
+    if (status == "incomplete") {
+        seen.stop += "/" + str(get(response, "incomplete_details"), "reason");
+    } else {
+        need(status == "completed" && get(response, "incomplete_details").is_null(), "status " + status);
+    }
+    read_responses_usage(get(response, "usage"), seen);
+}
+
+inline Seen read_responses_object(std::string_view text) {
+    Seen seen;
+    simdjson::dom::parser parser;
+    read_response(parse_json(parser, std::string(text)), seen);
+    need(!seen.stop.empty(), "not an answer");
+    return seen;
+}
+
+// One item from added to done, or nothing.
+struct OpenItem {
+    std::string type, id, call_id, name, text;
+    bool open = false, part = false, text_done = false, part_done = false;
+};
+
+inline Seen read_responses_stream(std::string_view text) {
+    Seen streamed, seen;
+    simdjson::dom::parser parser;
+    uint64_t sequence = 0, index = 0;
+    std::string response_id;
+    std::vector<std::string> items; // finished, minified
+    OpenItem item;
+    bool ended = false;
+    for (const SseEvent &event : split_sse(text)) {
+        need(!ended && !seen.error, "something behind the end");
+        if (event.comment) {
+            continue;
+        }
+        const Json data = parse_json(parser, event.data);
+        const std::string type = str(data, "type");
+        need(event.name == type, "event line and type differ");
+        need(num(data, "sequence_number") == sequence++, "sequence_number");
+        if (type == "error") {
+            seen.error_type = str(data, "code");
+            str(data, "message");
+            need(has(data, "param"), "error without param");
+            seen.error = true;
+            continue;
+        }
+        if (has(data, "response")) {
+            const Json response = get(data, "response");
+            const std::string status = str(response, "status");
+            if (sequence <= 2) {
+                need(type == (sequence == 1 ? "response.created" : "response.in_progress") &&
+                         status == "in_progress",
+                     "the beginning");
+            } else {
+                need(type == "response." + status && status != "in_progress", "the end");
+                ended = true;
+            }
+            if (sequence == 1) {
+                response_id = str(response, "id");
+            }
+            need(response_id == str(response, "id"), "the id changes");
+            read_response(response, seen);
+            if (ended) {
+                need(!item.open, "an open item at the end");
+                const simdjson::dom::array output = get(response, "output").get_array();
+                need(output.size() == items.size(), "output is not what was streamed");
+                for (size_t i = 0; i < items.size(); ++i) {
+                    need(simdjson::minify(output.at(i)) == items[i], "output differs from its item");
+                }
+            }
+            continue;
+        }
+        need(sequence > 2, "no response.created");
+        need(num(data, "output_index") == index, "output_index");
+        if (type == "response.output_item.added") {
+            need(!item.open, "two open items");
+            const Json added = get(data, "item");
+            item = {};
+            item.open = true;
+            item.type = str(added, "type");
+            item.id = str(added, "id");
+            need(!item.id.empty(), "item without id");
+            if (item.type == "message") {
+                need(str(added, "status") == "in_progress" && str(added, "role") == "assistant", "message");
+                need(get(added, "content").get_array().size() == 0, "content at the start");
+            } else if (item.type == "reasoning") {
+                need(get(added, "summary").get_array().size() == 0, "summary at the start");
+            } else {
+                const bool custom = item.type == "custom_tool_call";
+                need(custom || item.type == "function_call", "unknown item " + item.type);
+                need(str(added, "status") == "in_progress", "status of a call");
+                need(str(added, custom ? "input" : "arguments").empty(), "input at the start");
+                item.call_id = str(added, "call_id");
+                item.name = str(added, "name");
+            }
+            continue;
+        }
+        need(item.open, type + " without an item");
+        if (type == "response.output_item.done") {
+            const Json done = get(data, "item");
+            need(str(done, "type") == item.type && str(done, "id") == item.id, "the item changes");
+            const size_t calls = streamed.tools.size();
+            Seen one;
+            read_responses_item(done, true, one);
+            if (item.type == "message") {
+                need(item.part_done && one.text == item.text, "text of the item");
+            } else if (item.type == "reasoning") {
+                need(item.part_done == item.part && one.reasoning == item.text, "text of the reasoning");
+            } else {
+                const bool custom = item.type == "custom_tool_call";
+                need(item.text_done && one.tools.size() == 1 && one.tools[0].id == item.call_id &&
+                         one.tools[0].name == item.name &&
+                         str(done, custom ? "input" : "arguments") == item.text,
+                     "the call changes");
+            }
+            need(calls == streamed.tools.size(), "calls");
+            items.push_back(simdjson::minify(done));
+            item.open = false;
+            ++index;
+            continue;
+        }
+        need(str(data, "item_id") == item.id, "item_id");
+        const bool message = item.type == "message", reasoning = item.type == "reasoning";
+        if (message) {
+            need(num(data, "content_index") == 0, "content_index");
+        } else if (reasoning) {
+            need(num(data, "summary_index") == 0, "summary_index");
+        }
+        const std::string part_added =
+            message ? "response.content_part.added" : "response.reasoning_summary_part.added";
+        const std::string part_done =
+            message ? "response.content_part.done" : "response.reasoning_summary_part.done";
+        const std::string stem = message                        ? "response.output_text"
+                                 : reasoning                    ? "response.reasoning_summary_text"
+                                 : item.type == "function_call" ? "response.function_call_arguments"
+                                                                : "response.custom_tool_call_input";
+        if ((message || reasoning) && type == part_added) {
+            const Json part = get(data, "part");
+            need(!item.part && str(part, "text").empty(), "part at the start");
+            need(str(part, "type") == (message ? "output_text" : "summary_text"), "type of the part");
+            need(!message || get(part, "annotations").is_array(), "annotations");
+            item.part = true;
+        } else if ((message || reasoning) && type == part_done) {
+            need(item.text_done && !item.part_done, "part done early or twice");
+            need(str(get(data, "part"), "text") == item.text, "text of the part");
+            item.part_done = true;
+        } else if (type == stem + ".delta") {
+            need((item.part || !(message || reasoning)) && !item.text_done, "delta outside of its part");
+            item.text += str(data, "delta");
+        } else {
+            need(type == stem + ".done" && !item.text_done, "unknown event " + type);
+            const char *key = message || reasoning           ? "text"
+                              : item.type == "function_call" ? "arguments"
+                                                             : "input";
+            need(str(data, key) == item.text, "the whole differs from its deltas");
+            item.text_done = true;
+        }
+    }
+    need(ended || seen.error, "no end");
     return seen;
 }
 

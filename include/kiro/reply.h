@@ -53,7 +53,7 @@ typedef struct {
     int      failed;            /* ... and it was a failure; see kiro_reply_failure */
 } kiro_reply_info;
 
-/* NULL: out of memory, or a dialect that is not built (KIRO_API_OPENAI_RESPONSES). */
+/* NULL: out of memory. */
 kiro_reply *kiro_reply_create(const kiro_reply_options *opts);
 void kiro_reply_free(kiro_reply *rep);
 

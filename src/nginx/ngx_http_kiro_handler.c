@@ -48,7 +48,7 @@ static ngx_http_kiro_route_t  ngx_http_kiro_routes[] = {
       KIRO_API_ANTHROPIC, NULL, 1 },
 
     { ngx_string("responses"), NGX_HTTP_POST, KIRO_API_OPENAI_RESPONSES,
-      NULL, 0 },
+      ngx_http_kiro_chat, 0 },
 
     { ngx_string("models"), NGX_HTTP_KIRO_GET, KIRO_API_OPENAI_CHAT,
       NULL, 1 },

@@ -34,6 +34,7 @@ static ngx_conf_enum_t  ngx_http_kiro_filters[] = {
     { ngx_string("off"), 0 },
     { ngx_string("openai"), KIRO_API_OPENAI_CHAT + 1 },
     { ngx_string("anthropic"), KIRO_API_ANTHROPIC + 1 },
+    { ngx_string("responses"), KIRO_API_OPENAI_RESPONSES + 1 },
     { ngx_null_string, 0 }
 };
 

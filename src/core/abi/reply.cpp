@@ -16,6 +16,7 @@
 #include "core/kiro/reply.h"
 #include "core/kiro/search.h"
 #include "core/openai_chat/reply.h"
+#include "core/openai_responses/reply.h"
 #include "core/stages/stages.h"
 
 #include <algorithm>
@@ -35,7 +36,8 @@ constexpr std::size_t kKeptOutput = 256 * 1024; // more is given back when it wa
 constexpr std::size_t kMaxModel = 256;          // every chunk repeats it
 
 using Writer = std::variant<kiro::openai_chat::StreamWriter, kiro::openai_chat::Collector,
-                            kiro::anthropic::StreamWriter, kiro::anthropic::Collector>;
+                            kiro::anthropic::StreamWriter, kiro::anthropic::Collector,
+                            kiro::openai_responses::StreamWriter, kiro::openai_responses::Collector>;
 
 string_view view(kiro_str text) noexcept {
     return {text.data, text.len};
@@ -64,14 +66,27 @@ std::string shown_model(string_view model) {
     return std::string(joiner.join(string_view(raw).substr(0, size), true));
 }
 
+template <class Stream, class Object>
+Writer make_either(bool stream, const chat::ReplyHead &head, const chat::ReplyContext &context) {
+    if (stream) {
+        return Stream(head, context);
+    }
+    return Object(head, context);
+}
+
 Writer make_writer(const kiro_reply_options &opts, const chat::ReplyHead &head,
                    const chat::ReplyContext &context) {
-    if (opts.api == KIRO_API_ANTHROPIC) {
-        return opts.stream ? Writer(kiro::anthropic::StreamWriter(head, context))
-                           : Writer(kiro::anthropic::Collector(head, context));
+    const bool stream = opts.stream != 0;
+    switch (opts.api) {
+    case KIRO_API_ANTHROPIC:
+        return make_either<kiro::anthropic::StreamWriter, kiro::anthropic::Collector>(stream, head, context);
+    case KIRO_API_OPENAI_RESPONSES:
+        return make_either<kiro::openai_responses::StreamWriter, kiro::openai_responses::Collector>(
+            stream, head, context);
+    case KIRO_API_OPENAI_CHAT:
+        break;
     }
-    return opts.stream ? Writer(kiro::openai_chat::StreamWriter(head, context))
-                       : Writer(kiro::openai_chat::Collector(head, context));
+    return make_either<kiro::openai_chat::StreamWriter, kiro::openai_chat::Collector>(stream, head, context);
 }
 
 // Would a client see anything of it?
@@ -331,12 +346,11 @@ struct kiro_reply {
         std::visit([&](auto &dialect) { dialect.write(event, output); }, writer);
     }
 
-    // Bytes that cannot go out yet.
+    // Bytes that cannot go out yet, or that go out again at the end.
     std::size_t held() const noexcept {
-        if (stream) {
-            return committed || seen ? 0 : output.size();
-        }
-        return stages.size() + std::visit([](const auto &dialect) { return dialect.size(); }, writer);
+        const std::size_t waiting = !stream || committed || seen ? 0 : output.size();
+        return waiting + stages.size() +
+               std::visit([](const auto &dialect) { return dialect.size(); }, writer);
     }
 
     kiro_gate gate() const noexcept {
@@ -396,9 +410,6 @@ template <class Body> kiro_status guarded(Body &&body) noexcept {
 extern "C" {
 
 kiro_reply *kiro_reply_create(const kiro_reply_options *opts) {
-    if (opts->api != KIRO_API_OPENAI_CHAT && opts->api != KIRO_API_ANTHROPIC) {
-        return nullptr;
-    }
     try {
         const std::string model = shown_model(view(opts->model));
         const chat::ReplyHead head{.id = view(opts->id), .model = model, .created = opts->created};

@@ -31,9 +31,12 @@ struct OpaqueReasoning {
 // A call is passed on only when it is whole and its input is an object.
 struct FinishedCall {
     std::string_view id;
-    std::string_view name;      // as the client knows it
-    std::string_view arguments; // the input as the contents of a JSON string
-    std::string_view input;     // the input as it is: a JSON object
+    std::string_view name;            // as the client knows it
+    std::string_view arguments;       // the input as the contents of a JSON string
+    std::string_view input;           // the input as it is: a JSON object
+    std::string_view name_space = {}; // of the tool, may be empty
+    bool freeform = false;            // the tool takes a text
+    std::string_view text = {};       // and this is it
 };
 
 using Event = std::variant<TextDelta, ReasoningDelta, ReasoningSignature, OpaqueReasoning, FinishedCall>;

@@ -61,7 +61,7 @@ void declare_tools(const chat::Conversation &conversation, Request &request, Too
     for (const auto &tool : conversation.tools) {
         if (names.knows(tool.name))
             continue; // a second tool of that name is refused
-        Raw alias = names.alias_of(tool.name);
+        Raw alias = names.alias_of(tool);
         request.tools.push_back({alias, short_description(tool, alias, request, arena),
                                  tool.freeform ? freeform_schema : clean_schema(tool.schema, arena)});
     }

@@ -84,6 +84,16 @@ Raw ToolNames::alias_of(Raw name) {
     return alias;
 }
 
+Raw ToolNames::alias_of(const chat::Tool &tool) {
+    Raw alias = alias_of(tool.name);
+    if (!tool.freeform && tool.name_space.empty())
+        return alias;
+    std::erase_if(changed, [alias](const chat::ToolAlias &row) { return row.alias == alias; });
+    changed.push_back(
+        {alias, tool.name_space.empty() ? tool.name : tool.local_name, tool.name_space, tool.freeform});
+    return alias;
+}
+
 bool ToolNames::knows(Raw name) const {
     return by_name.count(json::unescaped(name)) != 0;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/chat/arena.h"
+#include "core/chat/conversation.h"
 #include "core/chat/reply_context.h"
 #include "core/json/raw.h"
 
@@ -24,10 +25,13 @@ public:
     // What the upstream calls the client's tool.
     Raw alias_of(Raw name);
 
+    // The same; also remembers what a call of the tool must look like to the client.
+    Raw alias_of(const chat::Tool &tool);
+
     // Was alias_of() asked for this name before?
     bool knows(Raw name) const;
 
-    // The names that differ.
+    // The tools that the client does not call by a name alone, or by another one.
     const std::vector<chat::ToolAlias> &aliases() const { return changed; }
 
 private:

@@ -38,6 +38,16 @@ void append_usage(std::string &out, const chat::Usage &usage) {
     out += R"(,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}})";
 }
 
+// How a call is told: of a function by its arguments, of a freeform tool by its text.
+struct CallWords {
+    string_view type, input, value;
+};
+
+CallWords words_of(const chat::FinishedCall &call) noexcept {
+    return call.freeform ? CallWords{"custom", "input", call.text}
+                         : CallWords{"function", "arguments", call.arguments};
+}
+
 } // namespace
 
 string_view stop_word(chat::Stop stop, bool legacy_functions) noexcept {
@@ -97,12 +107,15 @@ void StreamWriter::add(const chat::FinishedCall &event, std::string &out) {
     }
     out.append(delta_).append(R"({"tool_calls":[{"index":)");
     json::append_uint(out, index);
-    out.append(R"(,"id":")").append(event.id).append(R"(","type":"function","function":{"name":")");
-    out.append(event.name).append(R"(","arguments":""}}]})").append(kEndOfDelta);
+    const CallWords words = words_of(event);
+    out.append(R"(,"id":")").append(event.id).append(R"(","type":")").append(words.type);
+    out.append(R"(",")").append(words.type).append(R"(":{"name":")").append(event.name);
+    out.append(R"(",")").append(words.input).append(R"(":""}}]})").append(kEndOfDelta);
 
     out.append(delta_).append(R"({"tool_calls":[{"index":)");
     json::append_uint(out, index);
-    out.append(R"(,"function":{"arguments":")").append(event.arguments).append("\"}}]}").append(kEndOfDelta);
+    out.append(R"(,")").append(words.type).append(R"(":{")").append(words.input).append(R"(":")");
+    out.append(words.value).append("\"}}]}").append(kEndOfDelta);
 }
 
 void StreamWriter::write(const chat::Event &event, std::string &out) {
@@ -147,9 +160,11 @@ void Collector::add(const chat::FinishedCall &event) {
         }
         return;
     }
+    const CallWords words = words_of(event);
     calls_.append(calls_.empty() ? "" : ",").append(R"({"id":")").append(event.id);
-    calls_.append(R"(","type":"function","function":{"name":")").append(event.name);
-    calls_.append(R"(","arguments":")").append(event.arguments).append("\"}}");
+    calls_.append(R"(","type":")").append(words.type).append(R"(",")").append(words.type);
+    calls_.append(R"(":{"name":")").append(event.name).append(R"(",")").append(words.input);
+    calls_.append(R"(":")").append(words.value).append("\"}}");
 }
 
 void Collector::write(const chat::Event &event, std::string &) {

@@ -1,0 +1,141 @@
+#include "core/openai_responses/output.h"
+
+#include "core/json/writer.h"
+#include "core/openai_responses/echo.h"
+#include "core/openai_responses/error.h"
+
+namespace kiro::openai_responses {
+namespace {
+
+using std::string_view;
+
+void append_member(std::string &out, string_view key, string_view raw) {
+    out.append(",\"").append(key).append("\":\"").append(raw).append("\"");
+}
+
+void append_usage(std::string &out, const chat::Usage &usage) {
+    out += R"({"input_tokens":)";
+    json::append_uint(out, usage.input);
+    out += R"(,"input_tokens_details":{"cached_tokens":)";
+    json::append_uint(out, usage.cache_read);
+    out += R"(,"cache_write_tokens":)";
+    json::append_uint(out, usage.cache_write);
+    out += R"(},"output_tokens":)";
+    json::append_uint(out, usage.output);
+    out += R"(,"output_tokens_details":{"reasoning_tokens":)";
+    json::append_uint(out, usage.reasoning);
+    out += R"(},"total_tokens":)";
+    json::append_uint(out, usage.input + usage.output);
+    out += '}';
+}
+
+// Clients read the delay from the sentence.
+void append_error(std::string &out, const kiro_failure &failure) {
+    out.append(R"({"code":")").append(error_code(failure.kind)).append(R"(","message":")");
+    json::append_escaped(out, failure.message);
+    if (failure.retry_after_ms > 0) {
+        out += " Please try again in ";
+        json::append_uint(out, (failure.retry_after_ms + 999) / 1000);
+        out += "s.";
+    }
+    out += "\"}";
+}
+
+} // namespace
+
+std::string item_id(string_view prefix, string_view reply, std::uint64_t index) {
+    std::string id(prefix);
+    id.append("_").append(reply).append("_");
+    json::append_uint(id, index);
+    return id;
+}
+
+void append_message(std::string &out, string_view id, string_view text, bool complete) {
+    out.append(R"({"id":")").append(id).append(R"(","type":"message","status":")");
+    out.append(complete ? "completed" : "incomplete");
+    out.append(R"(","role":"assistant","content":[{"type":"output_text","text":")").append(text);
+    out.append(R"(","annotations":[],"logprobs":[]}]})");
+}
+
+void append_reasoning(std::string &out, string_view id, string_view text, string_view seal) {
+    out.append(R"({"id":")").append(id).append(R"(","type":"reasoning","summary":[)");
+    if (!text.empty()) {
+        out.append(R"({"type":"summary_text","text":")").append(text).append("\"}");
+    }
+    out += ']';
+    if (!seal.empty()) {
+        append_member(out, "encrypted_content", seal);
+    }
+    out += '}';
+}
+
+string_view call_prefix(const chat::FinishedCall &call) noexcept {
+    return call.freeform ? "ctc" : "fc";
+}
+
+void append_call(std::string &out, string_view id, const chat::FinishedCall &call, bool begun) {
+    out.append(R"({"id":")").append(id).append(R"(","type":")");
+    out.append(call.freeform ? "custom_tool_call" : "function_call").append("\"");
+    append_member(out, "status", begun ? "in_progress" : "completed");
+    append_member(out, "call_id", call.id);
+    append_member(out, "name", call.name);
+    if (!call.name_space.empty()) {
+        append_member(out, "namespace", call.name_space);
+    }
+    const string_view input = call.freeform ? call.text : call.arguments;
+    append_member(out, call.freeform ? "input" : "arguments", begun ? "" : input);
+    out += '}';
+}
+
+Ending ending_of(chat::Stop stop) noexcept {
+    switch (stop) {
+    case chat::Stop::max_tokens:
+    case chat::Stop::context_window:
+        return {"incomplete", "max_output_tokens"};
+    case chat::Stop::refusal:
+        return {"incomplete", "content_filter"};
+    case chat::Stop::end_turn:
+    case chat::Stop::tool_use:
+    case chat::Stop::stop_sequence:
+    case chat::Stop::pause:
+        break;
+    }
+    return {"completed"};
+}
+
+Envelope::Envelope(const chat::ReplyHead &head, const chat::ReplyContext &context) : id_(head.id) {
+    head_.append(R"({"id":"resp_)").append(head.id).append(R"(","object":"response","created_at":)");
+    json::append_int(head_, head.created);
+    head_.append(R"(,"background":false,"status":")");
+    if (context.echo.empty()) {
+        tail_ = default_echo();
+    } else {
+        tail_ = context.echo;
+    }
+    tail_.append(R"("model":")").append(head.model).append(R"(","output":[)");
+}
+
+void Envelope::append(std::string &out, const Ending &ending, string_view items, const chat::Usage *usage,
+                      const kiro_failure *failure) const {
+    out.append(head_).append(ending.status).append(R"(","error":)");
+    if (failure != nullptr) {
+        append_error(out, *failure);
+    } else {
+        out += "null";
+    }
+    out += R"(,"incomplete_details":)";
+    if (ending.reason.empty()) {
+        out += "null";
+    } else {
+        out.append(R"({"reason":")").append(ending.reason).append("\"}");
+    }
+    out.append(",").append(tail_).append(items).append(R"(],"usage":)");
+    if (usage != nullptr) {
+        append_usage(out, *usage);
+    } else {
+        out += "null";
+    }
+    out += '}';
+}
+
+} // namespace kiro::openai_responses

@@ -1,0 +1,55 @@
+// The answer's object and the items of its output as JSON.
+#pragma once
+
+#include "core/chat/event.h"
+#include "core/chat/reply_context.h"
+#include "kiro/kiro.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace kiro::openai_responses {
+
+enum class ItemKind : std::uint8_t { none, reasoning, message };
+
+// "msg_<id of the answer>_<index>": the same in every event, each once.
+std::string item_id(std::string_view prefix, std::string_view reply, std::uint64_t index);
+
+void append_message(std::string &out, std::string_view id, std::string_view text, bool complete);
+
+// seal: encrypted_content, may be empty.
+void append_reasoning(std::string &out, std::string_view id, std::string_view text, std::string_view seal);
+
+// A function_call, or a custom_tool_call of a freeform tool. begun: its input is still to come.
+void append_call(std::string &out, std::string_view id, const chat::FinishedCall &call, bool begun);
+
+// "fc" or "ctc".
+std::string_view call_prefix(const chat::FinishedCall &call) noexcept;
+
+// How the turn ended: status, and why it is incomplete.
+struct Ending {
+    std::string_view status;
+    std::string_view reason = {}; // of incomplete_details
+};
+
+Ending ending_of(chat::Stop stop) noexcept;
+
+// The answer's object, of which every lifecycle event has a whole one.
+class Envelope {
+public:
+    Envelope(const chat::ReplyHead &head, const chat::ReplyContext &context);
+
+    // items: the elements of output. usage and failure may be nullptr.
+    void append(std::string &out, const Ending &ending, std::string_view items, const chat::Usage *usage,
+                const kiro_failure *failure) const;
+
+    std::string_view reply_id() const noexcept { return id_; }
+
+private:
+    std::string id_;
+    std::string head_; // up to the status
+    std::string tail_; // what the request and the model are, up to output
+};
+
+} // namespace kiro::openai_responses
