@@ -191,6 +191,7 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.output = request.conversation.output.kind;
     context.output_schema = request.conversation.output.schema;
     context.tagged_reasoning = request.upstream.tagged;
+    context.seal_key = request.upstream.seal_key;
     context.search_query = request.search_query;
     context.search = &request.conversation.search;
     context.echo = request.conversation.echo;

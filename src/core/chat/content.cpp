@@ -55,6 +55,9 @@ constexpr PartKey part_keys[] = {
     {"title", &Part::title},
     {"url", &Part::url},
     {"encrypted_content", &Part::carried},
+    {"thinking", &Part::thinking},
+    {"signature", &Part::signature},
+    {"data", &Part::data},
 };
 
 constexpr PartKey source_keys[] = {
@@ -144,6 +147,8 @@ enum class Meaning {
     tool_result,
     tool_reference,
     server_call,
+    thinking,
+    redacted_thinking,
     rendered, // a server tool's traffic: its texts
     skipped,  // has nothing for the model
     audio,
@@ -161,8 +166,8 @@ constexpr PartType part_types[] = {
     {"image", Meaning::image},
     {"tool_use", Meaning::tool_use},
     {"tool_result", Meaning::tool_result},
-    {"thinking", Meaning::skipped},
-    {"redacted_thinking", Meaning::skipped},
+    {"thinking", Meaning::thinking},
+    {"redacted_thinking", Meaning::redacted_thinking},
     {"input_text", Meaning::text},
     {"output_text", Meaning::text},
     {"input_image", Meaning::image_url},
@@ -336,6 +341,8 @@ bool add_common(const Part &part, Meaning meaning, const Path &path, Arena &aren
     case Meaning::server_call:
         add_server_call(part, arena, out.texts);
         return true;
+    case Meaning::thinking:          // only an assistant's counts
+    case Meaning::redacted_thinking: // so does this
     case Meaning::skipped:
         return true;
     case Meaning::audio:
@@ -372,6 +379,14 @@ void add_document(const Part &part, const Path &path, Arena &arena, Gathered &ou
             invalid(at["type"], "tool blocks are not allowed in a document");
     }
     add_headed(title, std::move(pieces), arena, out.texts);
+}
+
+// What was not sealed by us or is not whole goes no further, but is no mistake of the client.
+Reasoning reasoning_of(const Part &part, Meaning meaning, const Path &path) {
+    if (meaning == Meaning::redacted_thinking)
+        return {{}, optional_string(part.data, path["data"])};
+    return {optional_string(part.thinking, path["thinking"]),
+            optional_string(part.signature, path["signature"])};
 }
 
 ToolCall call_of(const Part &part, const Path &path) {
@@ -436,7 +451,10 @@ void add_content(const Content &content, Role role, const Path &path, Arena &are
         Path at = path[i];
         const Part &part = content.parts[i];
         Meaning meaning = meaning_of(part, at);
-        if (add_common(part, meaning, at, arena, out)) {
+        if (role == Role::assistant &&
+            (meaning == Meaning::thinking || meaning == Meaning::redacted_thinking)) {
+            blocks.emplace_back(reasoning_of(part, meaning, at));
+        } else if (add_common(part, meaning, at, arena, out)) {
             for (Raw text : texts)
                 blocks.emplace_back(Text{text});
             for (const Image &image : images)

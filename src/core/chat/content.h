@@ -42,9 +42,10 @@ struct Content {
 struct Part {
     json::Type shape = json::Type::object;
     Field type, text, refusal, id, name, input, tool_use_id, tool_name, is_error, title, url;
-    Field carried;     // encrypted_content: of a search result
-    Field image_url;   // image_url: "..." or {"url": "..."}
-    Field source_type; // source: {...}
+    Field carried;                   // encrypted_content: of a search result
+    Field thinking, signature, data; // reasoning
+    Field image_url;                 // image_url: "..." or {"url": "..."}
+    Field source_type;               // source: {...}
     Field source_media_type, source_data, source_url;
     Content content; // content: of this part or of its source
 };

@@ -5,7 +5,9 @@
 #include "core/kiro/effort.h"
 #include "core/kiro/identity.h"
 #include "core/kiro/measure.h"
+#include "core/kiro/replay.h"
 #include "core/kiro/request.h"
+#include "core/kiro/seal.h"
 #include "core/kiro/tags.h"
 
 namespace kiro::kiro {
@@ -20,6 +22,7 @@ Request prepare(chat::Conversation &conversation, const Target &target) {
     Request request;
     request.model = json::escaped(target.model.id);
     request.facts = target.model.facts;
+    request.seal_key = seal_key(target.account, target.model.id);
 
     size_t first = split_system(conversation, request.system);
     request.turns = merge_turns(conversation, first);
@@ -39,6 +42,8 @@ Request prepare(chat::Conversation &conversation, const Target &target) {
                                       conversation.reasoning);
     request.fields = std::move(plan.fields);
     request.tagged = plan.tag_budget > 0;
+    if (plan.replay)
+        replay_reasoning(request.turns, request.seal_key, arena);
     ask_for_tags(request.turns.back(), plan.tag_budget, arena);
     measure(request);
     return request;

@@ -132,11 +132,34 @@ bool ReplyReader::good(bool valid) noexcept {
 // A signature is complete when something else follows it.
 void ReplyReader::flush_signature() {
     if (!signature_.empty()) {
-        std::string &given = given_[given_count_++];
-        given.swap(signature_);
+        emit(chat::ReasoningSignature{given(SealKind::text, signature_)});
         signature_.clear();
-        emit(chat::ReasoningSignature{given});
     }
+}
+
+void ReplyReader::emit_reasoning(string_view text) {
+    if (!context_.seal_key.empty() && context_.reasoning) {
+        if (!sealed_) {
+            sealed_.emplace();
+        }
+        sealed_->add(text);
+    }
+    emit(chat::ReasoningDelta{text});
+}
+
+// A signature as the client gets it, kept for the events of this call.
+string_view ReplyReader::given(SealKind kind, string_view signature) {
+    std::string &kept = given_[given_count_++];
+    if (context_.seal_key.empty()) {
+        kept.assign(signature);
+        return kept;
+    }
+    SealedText none;
+    kept = seal(kind, context_.seal_key, sealed_ ? *sealed_ : none, signature);
+    if (kind == SealKind::text) {
+        sealed_.reset();
+    }
+    return kept;
 }
 
 void ReplyReader::take_text(string_view payload) {
@@ -163,6 +186,7 @@ void ReplyReader::take_reasoning(string_view payload) {
     json::Member text;
     string_view signature;
     string_view redacted;
+    SealKind opaque = SealKind::redacted;
     bool odd = false; // surrogates have no place in these
     for (json::Member member; scanner.next(member);) {
         if (member.kind != json::Kind::string) {
@@ -183,18 +207,19 @@ void ReplyReader::take_reasoning(string_view payload) {
     }
     if (text.value == kPlaceholder && !signature.empty()) {
         redacted = signature;
+        opaque = SealKind::placeholder;
         text.value = signature = {};
     }
     const string_view thought = reasoning_.join(text.value, text.surrogates);
     if (!thought.empty()) {
         flush_signature();
         thought_.add(thought);
-        emit(chat::ReasoningDelta{thought});
+        emit_reasoning(thought);
     }
     signature_.append(signature);
     if (!redacted.empty()) {
         flush_signature();
-        emit(chat::OpaqueReasoning{redacted});
+        emit(chat::OpaqueReasoning{given(opaque, redacted)});
     }
 }
 
@@ -372,7 +397,7 @@ std::span<const chat::Event> ReplyReader::take(const eventstream::Frame &frame) 
 std::span<const chat::Event> ReplyReader::finish() {
     count_ = given_count_ = 0;
     if (const string_view rest = reasoning_.finish(); !rest.empty()) {
-        emit(chat::ReasoningDelta{rest});
+        emit_reasoning(rest);
     }
     flush_signature();
     if (const string_view rest = text_.finish(); !rest.empty()) {

@@ -5,6 +5,7 @@
 #include "core/chat/reply_context.h"
 #include "core/eventstream/decoder.h"
 #include "core/json/surrogates.h"
+#include "core/kiro/seal.h"
 #include "core/kiro/tool_calls.h"
 #include "core/tokens/estimate.h"
 #include "kiro/kiro.h"
@@ -72,6 +73,8 @@ private:
     Type classify(std::string_view headers);
     void emit(const chat::Event &event) noexcept;
     void flush_signature();
+    void emit_reasoning(std::string_view text);
+    std::string_view given(SealKind kind, std::string_view signature);
     void fail(kiro_failure_kind kind, kiro_retry retry, const char *message) noexcept;
 
     void take_text(std::string_view payload);
@@ -93,8 +96,9 @@ private:
 
     json::SurrogateJoiner text_;
     json::SurrogateJoiner reasoning_;
+    std::optional<SealedText> sealed_; // the text that the next signature is for
     std::string signature_;            // parts so far
-    std::array<std::string, 2> given_; // signatures that this call's events point to
+    std::array<std::string, 3> given_; // signatures that this call's events point to
     std::size_t given_count_ = 0;
 
     tokens::Characters output_; // without reasoning

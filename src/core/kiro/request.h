@@ -30,6 +30,7 @@ struct Request {
     std::string conversation_id; // UUID
     std::string continuation_id; // UUID
     std::string fields;          // additionalModelRequestFields, a JSON object; empty: none
+    std::string seal_key;        // what the answer's reasoning is sealed with
     bool tagged = false;         // the model is asked to think in tags
     uint64_t input_tokens = 0;   // estimate
     size_t bytes = 0;            // about what write() needs

@@ -26,6 +26,8 @@ void add_block(Turn &turn, const chat::Block &block) {
         turn.calls.push_back({call->id, call->name, call->input, {}, {}});
     } else if (const auto *result = std::get_if<chat::ToolResult>(&block)) {
         turn.results.push_back({result->id, result->texts, result->images, result->failed, {}});
+    } else if (const auto *reasoning = std::get_if<chat::Reasoning>(&block)) {
+        turn.reasoning.push_back(*reasoning);
     }
 }
 
@@ -38,7 +40,7 @@ template <class T> void append(std::vector<T> &to, std::vector<T> &from) {
 }
 
 Turn turn_of(const chat::Message &message) {
-    Turn turn{message.role != chat::Role::assistant, {}, {}, {}, {}, {}};
+    Turn turn{message.role != chat::Role::assistant, {}, {}, {}, {}, {}, {}};
     for (const auto &block : message.blocks)
         add_block(turn, block);
     return turn;
@@ -149,10 +151,18 @@ size_t split_system(const chat::Conversation &conversation, std::vector<Raw> &sy
 Turns merge_turns(const chat::Conversation &conversation, size_t first) {
     Turns turns;
     turns.reserve(conversation.messages.size() - first + 2);
+    std::vector<chat::Reasoning> ahead; // in messages of its own, of the answer that follows
     for (size_t i = first; i < conversation.messages.size(); i++) {
         Turn turn = turn_of(conversation.messages[i]);
-        if (!turn.user && is_void(turn))
+        if (!turn.user && is_void(turn)) {
+            append(turns.empty() || turns.back().user ? ahead : turns.back().reasoning, turn.reasoning);
             continue;
+        }
+        if (!turn.user) {
+            append(ahead, turn.reasoning);
+            turn.reasoning.swap(ahead);
+        }
+        ahead.clear();
         if (turns.empty() || turns.back().user != turn.user) {
             turns.push_back(std::move(turn));
             continue;
@@ -162,15 +172,16 @@ Turns merge_turns(const chat::Conversation &conversation, size_t first) {
         append(last.images, turn.images);
         append(last.calls, turn.calls);
         append(last.results, turn.results);
+        append(last.reasoning, turn.reasoning);
     }
     return turns;
 }
 
 void frame_with_user(Turns &turns) {
     if (turns.empty() || !turns.front().user)
-        turns.insert(turns.begin(), Turn{true, {}, {}, {}, {}, {}});
+        turns.insert(turns.begin(), Turn{true, {}, {}, {}, {}, {}, {}});
     if (!turns.back().user)
-        turns.push_back(Turn{true, {}, {}, {}, {}, {}});
+        turns.push_back(Turn{true, {}, {}, {}, {}, {}, {}});
 }
 
 void pair_results(Turns &turns, chat::Arena &arena) {

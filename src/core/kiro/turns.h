@@ -41,9 +41,10 @@ struct Turn {
     bool user;
     std::vector<Raw> texts; // joined by blank lines
     std::vector<chat::Image> images;
-    std::vector<Call> calls;        // assistant
-    std::vector<Result> results;    // user
-    std::optional<Thought> thought; // assistant
+    std::vector<Call> calls;                // assistant
+    std::vector<Result> results;            // user
+    std::vector<chat::Reasoning> reasoning; // assistant: as the client sends it
+    std::optional<Thought> thought;         // what of it goes up
 };
 
 using Turns = std::vector<Turn>;
