@@ -72,8 +72,8 @@ TEST(Request, ReplyContext) {
     EXPECT_TRUE(context.include_usage);
     EXPECT_FALSE(context.legacy_functions);
     EXPECT_EQ(context.context_window, 200000u);
-    EXPECT_GT(context.input_tokens, 5u);
-    EXPECT_LT(context.input_tokens, 100u);
+    EXPECT_GT(context.input_tokens.newest(), 5u);
+    EXPECT_LT(context.input_tokens.newest(), 100u);
     ASSERT_EQ(context.aliases.size(), 1u);
     EXPECT_EQ(context.aliases[0].name, "a.b");
     EXPECT_TRUE(context.aliases[0].alias.starts_with("a_b_"));

@@ -44,6 +44,7 @@ typedef struct {
     int                     known_models;   /* refuse names that neither the catalogue nor an
                                                alias has; not with the built-in models,
                                                which are not all there are */
+    int                     count_only;     /* a body of count_tokens: not to be written */
 } kiro_request_options;         /* views must stay valid during parse only */
 
 /* What the upstream is asked for. */
@@ -65,6 +66,12 @@ typedef struct {
 kiro_request *kiro_request_create(size_t len);
 void kiro_request_free(kiro_request *req);
 
+/*
+ * One more owner, who frees it as well: the last one's free counts. From any
+ * thread.
+ */
+kiro_request *kiro_request_ref(kiro_request *req);
+
 /* len writable bytes. */
 char *kiro_request_buffer(kiro_request *req);
 
@@ -83,6 +90,19 @@ void kiro_request_get_info(const kiro_request *req, kiro_request_info *info);
  */
 kiro_status kiro_request_write(kiro_request *req, kiro_wire wire,
     kiro_str profile_arn, kiro_str *body, kiro_failure *f);
+
+/* Bytes of text that kiro_request_count() has to read; images do not matter. */
+size_t kiro_request_text(const kiro_request *req);
+
+/*
+ * Counts the tokens of the prompt: about 5 us a kilobyte, up to 250 for texts made
+ * to be slow. The only function that another thread may run while the request is
+ * used, by an owner and once. KIRO_NOMEM: the estimate stays.
+ */
+kiro_status kiro_request_count(kiro_request *req);
+
+/* Tokens of the prompt: as counted, or estimated as long as they are not. */
+uint64_t kiro_request_tokens(const kiro_request *req);
 
 /*
  * Changes what the next write gives, after a failure with KIRO_RETRY_CHANGED.

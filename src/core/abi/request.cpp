@@ -52,7 +52,9 @@ constexpr Dialect dialects[] = {
     {KIRO_API_OPENAI_RESPONSES, openai_responses::read_request},
 };
 
-ReadRequest reader_of(kiro_api api) {
+ReadRequest reader_of(kiro_api api, bool count_only) {
+    if (count_only && api == KIRO_API_ANTHROPIC)
+        return anthropic::read_count_request;
     for (const auto &dialect : dialects) {
         if (dialect.api == api)
             return dialect.read;
@@ -110,7 +112,7 @@ void add_name(const upstream::ModelChoice &name, chat::Conversation &conversatio
 }
 
 void parse(kiro_request &req, const kiro_request_options &opts) {
-    ReadRequest read = reader_of(opts.api);
+    ReadRequest read = reader_of(opts.api, opts.count_only != 0);
     check_json(req.buffer.get(), req.length);
     if (!json::Cursor({req.buffer.get(), req.length}).is_object())
         throw chat::Invalid{KIRO_FAIL_INVALID_REQUEST, "", "the request body must be a JSON object"};
@@ -127,8 +129,10 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
         chat::invalid(top["model"], "the name is too long");
     req.client_model = json::escaped(name);
 
-    if (std::string query = chat::direct_query(req.conversation); !query.empty())
-        req.search_query = json::escaped(query);
+    if (opts.count_only == 0) {
+        if (std::string query = chat::direct_query(req.conversation); !query.empty())
+            req.search_query = json::escaped(query);
+    }
     auto session = view(opts.session).empty() ? req.conversation.session : view(opts.session);
     const upstream::ModelChoice model = choose_model(opts, name);
     add_name(model, req.conversation);
@@ -137,6 +141,7 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
     req.upstream = upstream::prepare(
         req.conversation,
         {.model = model, .account = view(opts.account), .session = session, .thinking = opts.thinking});
+    req.countable = upstream::countable(req.upstream);
     req.parsed = true;
 }
 
@@ -184,7 +189,7 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.legacy_functions = request.conversation.legacy_functions;
     context.reasoning = request.conversation.reasoning;
     context.context_window = request.upstream.facts.context;
-    context.input_tokens = request.upstream.input_tokens;
+    context.input_tokens = {request.upstream.input_tokens, &request.counted};
     context.aliases = request.upstream.aliases;
     context.stop = request.conversation.stop;
     context.max_tokens = request.conversation.max_tokens;
@@ -217,8 +222,14 @@ kiro_request *kiro_request_create(size_t len) {
     }
 }
 
+kiro_request *kiro_request_ref(kiro_request *req) {
+    req->owners.fetch_add(1, std::memory_order_relaxed);
+    return req;
+}
+
 void kiro_request_free(kiro_request *req) {
-    delete req;
+    if (req != nullptr && req->owners.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        delete req;
 }
 
 char *kiro_request_buffer(kiro_request *req) {
@@ -250,6 +261,22 @@ kiro_status kiro_request_write(kiro_request *req, kiro_wire wire, kiro_str profi
         }
         *body = str(req->body);
     });
+}
+
+size_t kiro_request_text(const kiro_request *req) {
+    return req->countable.bytes;
+}
+
+kiro_status kiro_request_count(kiro_request *req) {
+    kiro_failure failure; // nothing is wrong with a request that was parsed
+    return guarded(&failure, [&] {
+        uint64_t tokens = upstream::count(req->countable);
+        req->counted.store(tokens, std::memory_order_relaxed);
+    });
+}
+
+uint64_t kiro_request_tokens(const kiro_request *req) {
+    return chat::reply_context(*req).input_tokens.newest();
 }
 
 kiro_status kiro_request_change(kiro_request *req, kiro_change change) {

@@ -1,14 +1,17 @@
 // The handle behind kiro/request.h, for the C++ side of the core.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
 #include "core/chat/conversation.h"
+#include "core/kiro/count.h"
 #include "core/kiro/request.h"
 #include "kiro/request.h"
 
 struct kiro_request {
+    std::atomic<unsigned> owners = 1;
     std::unique_ptr<char[]> buffer; // length bytes of body, then padding for the parser
     size_t length = 0;
 
@@ -18,4 +21,7 @@ struct kiro_request {
     std::string client_model; // JSON-escaped
     std::string search_query; // raw; not empty: what is asked for instead of a model's answer
     std::string body;         // last written
+
+    kiro::kiro::Countable countable;        // written by parse only
+    std::atomic<std::uint64_t> counted = 0; // input tokens
 };

@@ -112,19 +112,17 @@ string_view stop_word(chat::Stop stop) noexcept {
 
 StreamWriter::StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context)
     : message_start_("event: message_start\ndata: {\"type\":\"message_start\",\"message\":" +
-                     message_head(head)) {
-    // What is known at the start; message_delta has the real numbers. Some clients add both outputs, hence 0.
-    chat::Usage usage;
-    usage.input = context.input_tokens;
-    message_start_ += R"(],"stop_reason":null,"stop_sequence":null,"usage":{)";
-    append_counters(message_start_, usage);
-    message_start_ += "}}}\n\n";
-}
+                     message_head(head) + R"(],"stop_reason":null,"stop_sequence":null,"usage":{)"),
+      input_tokens_(context.input_tokens) {}
 
 void StreamWriter::begin(std::string &out) {
     if (!begun_) {
         begun_ = true;
         out.append(message_start_);
+        // What is known at the start; message_delta has the real numbers. Some clients add both outputs,
+        // hence 0.
+        append_counters(out, {.input = input_tokens_.newest()});
+        out.append("}}}\n\n");
     }
 }
 

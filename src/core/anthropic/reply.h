@@ -45,7 +45,8 @@ private:
     void add(const chat::OpaqueReasoning &event, std::string &out);
     void add(const chat::FinishedCall &event, std::string &out);
 
-    std::string message_start_;
+    std::string message_start_; // up to the counters
+    chat::InputTokens input_tokens_;
     std::string delta_; // of the open block, up to its contents
     std::uint64_t index_ = 0;
     std::string_view stop_text_;

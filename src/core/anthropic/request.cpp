@@ -121,8 +121,6 @@ std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::A
         messages.push_back(message_of(message, at, arena));
         turn_effort.pass(messages.back(), message.effort);
     });
-    if (messages.empty())
-        chat::invalid(path, "must have at least one message");
     effort = turn_effort.current;
     return messages;
 }
@@ -166,9 +164,7 @@ bool has_items(Value &value) {
     return any;
 }
 
-} // namespace
-
-chat::Conversation read_request(Value root) {
+chat::Conversation read(Value root, bool count_only) {
     const Path top;
     chat::Conversation out;
     Field model, user_id;
@@ -182,6 +178,8 @@ chat::Conversation read_request(Value root) {
             has_messages = !value.is_null();
             if (has_messages)
                 out.messages = read_messages(value, top["messages"], out.arena, turn_effort);
+            if (has_messages && out.messages.empty() && !count_only)
+                chat::invalid(top["messages"], "must have at least one message");
         } else if (key == "system") {
             out.system = read_system(value, top["system"], out.arena);
         } else if (key == "stream") {
@@ -216,7 +214,7 @@ chat::Conversation read_request(Value root) {
         }
     });
 
-    if (!has_messages)
+    if (!has_messages && !count_only)
         chat::missing(top["messages"]);
     out.thinking.effort = turn_effort.empty() ? effort : turn_effort;
     out.reasoning =
@@ -225,6 +223,16 @@ chat::Conversation read_request(Value root) {
     if (user_id.type == Type::string)
         out.session = session_of_user_id(user_id.raw, out.arena);
     return out;
+}
+
+} // namespace
+
+chat::Conversation read_request(Value root) {
+    return read(root, false);
+}
+
+chat::Conversation read_count_request(Value root) {
+    return read(root, true);
 }
 
 } // namespace kiro::anthropic

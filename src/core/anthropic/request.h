@@ -9,4 +9,7 @@ namespace kiro::anthropic {
 // Throws chat::Invalid. root is an object.
 chat::Conversation read_request(json::Value root);
 
+// The body of POST /v1/messages/count_tokens: it may have no messages.
+chat::Conversation read_count_request(json::Value root);
+
 } // namespace kiro::anthropic

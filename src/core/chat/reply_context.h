@@ -4,6 +4,7 @@
 #include "core/chat/conversation.h"
 #include "kiro/request.h"
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -18,12 +19,23 @@ struct ToolAlias {
     bool freeform = false;       // its input is the text in {"input": ...}
 };
 
+// Of the prompt. It may be counted while the reply is already there.
+struct InputTokens {
+    std::uint64_t estimate = 0;                          // 0: unknown
+    const std::atomic<std::uint64_t> *counted = nullptr; // 0: not yet
+
+    std::uint64_t newest() const noexcept {
+        const std::uint64_t exact = counted != nullptr ? counted->load(std::memory_order_relaxed) : 0;
+        return exact > 0 ? exact : estimate;
+    }
+};
+
 struct ReplyContext {
-    bool include_usage = false;         // OpenAI: stream_options.include_usage
-    bool legacy_functions = false;      // OpenAI: the request used `functions`, not `tools`
-    bool reasoning = true;              // the client wants to see reasoning
-    std::uint64_t context_window = 0;   // tokens, 0: unknown
-    std::uint64_t input_tokens = 0;     // estimate, 0: unknown
+    bool include_usage = false;       // OpenAI: stream_options.include_usage
+    bool legacy_functions = false;    // OpenAI: the request used `functions`, not `tools`
+    bool reasoning = true;            // the client wants to see reasoning
+    std::uint64_t context_window = 0; // tokens, 0: unknown
+    InputTokens input_tokens;
     std::span<const ToolAlias> aliases; // only tools that differ
     std::span<const json::Raw> stop;    // ends the answer, not part of it
     std::uint64_t max_tokens = 0;       // ends the answer, 0: no limit

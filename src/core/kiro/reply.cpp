@@ -433,7 +433,7 @@ chat::Usage ReplyReader::usage() const noexcept {
         return usage;
     }
     usage.output = count(output_) + usage.reasoning;
-    usage.input = context_.input_tokens;
+    usage.input = context_.input_tokens.newest();
     if (percent_ > 0 && percent_ <= 100) {
         const std::uint64_t window = context_.context_window > 0 ? context_.context_window : kDefaultWindow;
         // The percentage is measured behind the answer.
