@@ -409,11 +409,11 @@ TEST(Thinking, RefusedFieldsAreDroppedOnce) {
     ASSERT_TRUE(request.parse(
         R"({"model":"gpt-5.6-sol","reasoning_effort":"low","messages":[{"role":"user","content":"x"}]})"));
     EXPECT_NE(request.write().find("additionalModelRequestFields"), std::string::npos);
-    EXPECT_EQ(kiro_request_change(request.request.get(), KIRO_CHANGE_DROP_REASONING), KIRO_ERROR);
-    EXPECT_EQ(kiro_request_change(request.request.get(), KIRO_CHANGE_NONE), KIRO_ERROR);
-    EXPECT_EQ(kiro_request_change(request.request.get(), KIRO_CHANGE_DROP_FIELDS), KIRO_OK);
+    EXPECT_EQ(request.change(KIRO_CHANGE_DROP_REASONING), KIRO_ERROR);
+    EXPECT_EQ(request.change(KIRO_CHANGE_NONE), KIRO_ERROR);
+    EXPECT_EQ(request.change(KIRO_CHANGE_DROP_FIELDS), KIRO_OK);
     EXPECT_EQ(request.write().find("additionalModelRequestFields"), std::string::npos);
-    EXPECT_EQ(kiro_request_change(request.request.get(), KIRO_CHANGE_DROP_FIELDS), KIRO_ERROR);
+    EXPECT_EQ(request.change(KIRO_CHANGE_DROP_FIELDS), KIRO_ERROR);
 }
 
 } // namespace

@@ -36,6 +36,13 @@ public:
         return std::string(body.data, body.len);
     }
 
+    kiro_status change(kiro_change what, const char *why = "") {
+        kiro_failure said{};
+        kiro_failure_set(&said, KIRO_FAIL_UPSTREAM_PROTOCOL, "%s", why);
+        said.change = what;
+        return kiro_request_change(request.get(), &said);
+    }
+
     kiro_request_info info() const {
         kiro_request_info out{};
         kiro_request_get_info(request.get(), &out);

@@ -107,9 +107,9 @@ uint64_t kiro_request_tokens(const kiro_request *req);
 /*
  * Changes what the next write gives, after a failure with KIRO_RETRY_CHANGED.
  * KIRO_ERROR: it has been changed so before, or there is nothing to change: the
- * failure stands.
+ * failure stands. Replies of the changed request do not fail like that again.
  */
-kiro_status kiro_request_change(kiro_request *req, kiro_change change);
+kiro_status kiro_request_change(kiro_request *req, const kiro_failure *why);
 
 #ifdef __cplusplus
 }

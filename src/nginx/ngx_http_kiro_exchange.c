@@ -416,7 +416,7 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
         /* not counted as a retry: each change is made once at most */
 
-        if (kiro_request_change(ctx->kreq, f->change) != KIRO_OK) {
+        if (kiro_request_change(ctx->kreq, f) != KIRO_OK) {
             ngx_http_kiro_exchange_fail(r, ctx);
             return;
         }

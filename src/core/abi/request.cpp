@@ -1,5 +1,6 @@
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "core/abi/request_internal.h"
 #include "core/anthropic/request.h"
@@ -14,6 +15,7 @@
 #include "core/kiro/digest.h"
 #include "core/kiro/model_choice.h"
 #include "core/kiro/search.h"
+#include "core/kiro/steer.h"
 #include "core/openai_chat/request.h"
 #include "core/openai_responses/request.h"
 
@@ -179,6 +181,22 @@ template <class Body> kiro_status guarded(kiro_failure *f, Body &&body) noexcept
     }
 }
 
+// False: there is nothing to change.
+bool change(kiro_request &req, const kiro_failure &why) {
+    upstream::Request &request = req.upstream;
+    switch (why.change) {
+    case KIRO_CHANGE_DROP_FIELDS:
+        return !std::exchange(request.fields, {}).empty();
+    case KIRO_CHANGE_DROP_REASONING:
+        return upstream::drop_reasoning(request.turns);
+    case KIRO_CHANGE_REPAIR_OUTPUT:
+        return upstream::ask_for_repair(req.conversation, why.message, request);
+    case KIRO_CHANGE_NONE:
+        break;
+    }
+    return false;
+}
+
 } // namespace
 
 namespace kiro::chat {
@@ -200,6 +218,7 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.search_query = request.search_query;
     context.search = &request.conversation.search;
     context.echo = request.conversation.echo;
+    context.repairable = !request.upstream.repaired;
     return context;
 }
 
@@ -279,21 +298,11 @@ uint64_t kiro_request_tokens(const kiro_request *req) {
     return chat::reply_context(*req).input_tokens.newest();
 }
 
-kiro_status kiro_request_change(kiro_request *req, kiro_change change) {
-    upstream::Request &request = req->upstream;
-    switch (change) {
-    case KIRO_CHANGE_DROP_FIELDS:
-        if (request.fields.empty())
-            return KIRO_ERROR;
-        request.fields.clear();
-        return KIRO_OK;
-    case KIRO_CHANGE_DROP_REASONING:
-        return upstream::drop_reasoning(request.turns) ? KIRO_OK : KIRO_ERROR;
-    case KIRO_CHANGE_NONE:
-    case KIRO_CHANGE_REPAIR_OUTPUT:
-        break;
-    }
-    return KIRO_ERROR;
+kiro_status kiro_request_change(kiro_request *req, const kiro_failure *why) {
+    bool changed = false;
+    kiro_failure failure;
+    const kiro_status status = guarded(&failure, [&] { changed = change(*req, *why); });
+    return status != KIRO_OK || changed ? status : KIRO_ERROR;
 }
 
 } // extern "C"

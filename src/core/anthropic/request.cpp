@@ -5,6 +5,7 @@
 #include "core/anthropic/session.h"
 #include "core/anthropic/tools.h"
 #include "core/chat/content.h"
+#include "core/chat/ending.h"
 #include "core/chat/scalars.h"
 #include "core/chat/thinking.h"
 
@@ -19,7 +20,6 @@ using json::Value;
 namespace {
 
 constexpr chat::ScalarRule scalar_rules[] = {
-    {"max_tokens", chat::ScalarKind::integer, 1, 1e9},
     {"temperature", chat::ScalarKind::number, 0, 2},
     {"top_p", chat::ScalarKind::number, 0, 1},
     {"top_k", chat::ScalarKind::integer},
@@ -28,18 +28,24 @@ constexpr chat::ScalarRule scalar_rules[] = {
 // Differs in each conversation of Claude Code, which would spoil the upstream's prefix cache.
 constexpr std::string_view billing_header = "x-anthropic-billing-header:";
 
-// How hard to try, which alone asks for no thinking.
-Raw read_output_effort(Value &value, const Path &path) {
+struct OutputConfig {
+    Raw effort; // how hard to try, which alone asks for no thinking
+    chat::OutputFormat format;
+};
+
+OutputConfig read_output_config(Value &value, const Path &path) {
+    OutputConfig out;
     if (value.is_null())
-        return {};
+        return out;
     if (!value.is_object())
         chat::wrong_type(path, "an object", value.type());
-    Raw effort;
     value.members([&](std::string_view key, Value member) {
         if (key == "effort")
-            effort = chat::optional_string(chat::read_field(member), path["effort"]);
+            out.effort = chat::optional_string(chat::read_field(member), path["effort"]);
+        else if (key == "format")
+            out.format = chat::read_output_format(member, path["format"]);
     });
-    return effort;
+    return out;
 }
 
 struct Message {
@@ -56,7 +62,7 @@ Message read_message(Value &value, const Path &path) {
         else if (key == "content")
             message.content = chat::read_content(member);
         else if (key == "output_config")
-            message.effort = read_output_effort(member, path["output_config"]);
+            message.effort = read_output_config(member, path["output_config"]).effort;
     });
     return message;
 }
@@ -132,17 +138,6 @@ std::vector<Raw> read_system(Value &value, const Path &path, chat::Arena &arena)
     return texts;
 }
 
-void check_stop_sequences(Value &value, const Path &path) {
-    if (value.is_null())
-        return;
-    if (!value.is_array())
-        chat::wrong_type(path, "an array of strings", value.type());
-    value.items([&](size_t i, Value item) {
-        if (!item.is_string())
-            chat::wrong_type(path[i], "a string", item.type());
-    });
-}
-
 Field read_user_id(Value &value, const Path &path) {
     Field user_id;
     if (value.is_null())
@@ -169,7 +164,9 @@ chat::Conversation read(Value root, bool count_only) {
     chat::Conversation out;
     Field model, user_id;
     bool has_messages = false;
-    Raw effort, turn_effort;
+    Raw turn_effort;
+    OutputConfig output;
+    chat::OutputFormat output_format; // by its old name
 
     root.members([&](std::string_view key, Value value) {
         if (key == "model") {
@@ -198,11 +195,15 @@ chat::Conversation read(Value root, bool count_only) {
         } else if (key == "thinking") {
             chat::add_thinking(out.thinking, chat::read_thinking(value, top["thinking"]));
         } else if (key == "output_config") {
-            effort = read_output_effort(value, top["output_config"]);
+            output = read_output_config(value, top["output_config"]);
         } else if (key == "metadata") {
             user_id = read_user_id(value, top["metadata"]);
         } else if (key == "stop_sequences") {
-            check_stop_sequences(value, top["stop_sequences"]);
+            out.stop = chat::read_stop_texts(value, top["stop_sequences"]);
+        } else if (key == "max_tokens") {
+            out.max_tokens = chat::read_token_limit(value, top["max_tokens"]);
+        } else if (key == "output_format") {
+            output_format = chat::read_output_format(value, top["output_format"]);
         } else if (key == "thread") {
             if (!value.is_null())
                 chat::unsupported(top["thread"], "threads are not supported");
@@ -216,9 +217,10 @@ chat::Conversation read(Value root, bool count_only) {
 
     if (!has_messages && !count_only)
         chat::missing(top["messages"]);
-    out.thinking.effort = turn_effort.empty() ? effort : turn_effort;
+    out.thinking.effort = turn_effort.empty() ? output.effort : turn_effort;
     out.reasoning =
         out.thinking.mode != chat::ThinkingMode::unasked && out.thinking.mode != chat::ThinkingMode::off;
+    out.output = output.format.kind == chat::OutputKind::text ? output_format : output.format;
     out.model = chat::optional_string(model, top["model"]);
     if (user_id.type == Type::string)
         out.session = session_of_user_id(user_id.raw, out.arena);

@@ -54,6 +54,10 @@ Raw short_description(const chat::Tool &tool, Raw alias, Request &request, chat:
 
 } // namespace
 
+ToolSpec stub_of(Raw name) {
+    return {name, "Was used earlier in this conversation. Not available now: do not call it.", no_arguments};
+}
+
 void declare_tools(const chat::Conversation &conversation, Request &request, ToolNames &names,
                    chat::Arena &arena) {
     if (conversation.tool_mode == chat::ToolMode::none)
@@ -69,13 +73,12 @@ void declare_tools(const chat::Conversation &conversation, Request &request, Too
 
 // Calls told as text instead would be imitated.
 void declare_used(Request &request, ToolNames &names) {
-    constexpr Raw stub = "Was used earlier in this conversation. Not available now: do not call it.";
     for (Turn &turn : request.turns) {
         for (Call &call : turn.calls) {
             bool declared = names.knows(call.client_name);
             call.name = names.alias_of(call.client_name);
             if (!declared)
-                request.tools.push_back({call.name, stub, no_arguments});
+                request.tools.push_back(stub_of(call.name));
         }
     }
 }

@@ -7,6 +7,9 @@
 
 namespace kiro::kiro {
 
+// A tool that is declared only because the history has calls of it.
+ToolSpec stub_of(Raw name);
+
 // Fills request.tools. A description that is too long moves to the end of request.system.
 void declare_tools(const chat::Conversation &conversation, Request &request, ToolNames &names,
                    chat::Arena &arena);

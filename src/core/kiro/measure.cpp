@@ -33,6 +33,8 @@ void measure(Request &request) {
     uint64_t overhead = tokens_per_message * request.turns.size() + tokens_per_tool * request.tools.size();
     for (Raw text : request.system)
         characters.add(text);
+    for (Raw text : request.closing)
+        characters.add(text);
     for (const Turn &turn : request.turns) {
         for (Raw text : turn.texts)
             characters.add(text);

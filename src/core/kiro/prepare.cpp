@@ -8,6 +8,7 @@
 #include "core/kiro/replay.h"
 #include "core/kiro/request.h"
 #include "core/kiro/seal.h"
+#include "core/kiro/steer.h"
 #include "core/kiro/tags.h"
 
 namespace kiro::kiro {
@@ -35,8 +36,9 @@ Request prepare(chat::Conversation &conversation, const Target &target) {
     declare_tools(conversation, request, names, arena);
     declare_used(request, names);
     request.aliases = names.aliases();
+    steer(conversation, request, names);
 
-    fill_blank_turns(request.turns, !request.system.empty());
+    fill_blank_turns(request.turns, !request.system.empty(), !request.closing.empty());
     identify(target.session, request);
     ThinkingPlan plan = plan_thinking(request.facts.reasoning, target.thinking, conversation.thinking,
                                       conversation.reasoning);

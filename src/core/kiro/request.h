@@ -24,7 +24,8 @@ struct Request {
     std::string model; // JSON-escaped
     ModelFacts facts;
     std::vector<Raw> system;
-    Turns turns; // the last one is the current message
+    Turns turns;              // the last one is the current message
+    std::vector<Raw> closing; // behind the text of the last turn
     std::vector<ToolSpec> tools;
     std::vector<chat::ToolAlias> aliases;
     std::string conversation_id; // UUID
@@ -32,6 +33,7 @@ struct Request {
     std::string fields;          // additionalModelRequestFields, a JSON object; empty: none
     std::string seal_key;        // what the answer's reasoning is sealed with
     bool tagged = false;         // the model is asked to think in tags
+    bool repaired = false;       // it asks once more for an answer in the right form
     uint64_t input_tokens = 0;   // estimate
     size_t bytes = 0;            // about what write() needs
 };

@@ -238,10 +238,11 @@ bool drop_reasoning(Turns &turns) {
     return any;
 }
 
-void fill_blank_turns(Turns &turns, bool has_system) {
+void fill_blank_turns(Turns &turns, bool has_system, bool has_closing) {
     for (size_t i = 0; i < turns.size(); i++) {
         Turn &turn = turns[i];
-        bool has_text = !turn.texts.empty() || (i == 0 && has_system);
+        bool has_text =
+            !turn.texts.empty() || (i == 0 && has_system) || (i + 1 == turns.size() && has_closing);
         if (turn.user && !has_text && turn.results.empty())
             turn.texts.push_back(silent_turn);
     }

@@ -72,7 +72,8 @@ void fill_results(Turns &turns, chat::Arena &arena);
 // False: there was none.
 bool drop_reasoning(Turns &turns);
 
-// A user turn without text and results is refused.
-void fill_blank_turns(Turns &turns, bool has_system);
+// A user turn without text and results is refused. The system text stands in the first turn, closing words
+// in the last.
+void fill_blank_turns(Turns &turns, bool has_system, bool has_closing);
 
 } // namespace kiro::kiro

@@ -100,20 +100,22 @@ private:
         }
     }
 
-    void content(const Turn &turn, bool with_system) {
+    void content(const Turn &turn, bool with_system, bool with_closing) {
         constexpr std::string_view blank_line = "\\n\\n";
         out += "\"content\":\"";
         bool first = true;
         if (with_system)
             texts(request.system, blank_line, first);
         texts(turn.texts, blank_line, first);
+        if (with_closing)
+            texts(request.closing, blank_line, first);
         out += '"';
     }
 
     void user(size_t index, bool current) {
         const Turn &turn = request.turns[index];
         out += R"({"userInputMessage":{)";
-        content(turn, index == 0);
+        content(turn, index == 0, current);
         out += R"(,"modelId":")";
         out += request.model;
         out += R"(","origin":")";
@@ -215,7 +217,7 @@ private:
             out += uuid_of(hash);
             out += "\",";
         }
-        content(turn, false);
+        content(turn, false, false);
         if (turn.thought)
             reasoning(*turn.thought);
         if (!turn.calls.empty()) {

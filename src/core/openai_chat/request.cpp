@@ -5,6 +5,7 @@
 
 #include "core/chat/arguments.h"
 #include "core/chat/content.h"
+#include "core/chat/ending.h"
 #include "core/chat/scalars.h"
 #include "core/chat/thinking.h"
 #include "core/openai_chat/tools.h"
@@ -24,8 +25,6 @@ constexpr chat::ScalarRule scalar_rules[] = {
     {"top_p", chat::ScalarKind::number, 0, 1},
     {"presence_penalty", chat::ScalarKind::number, -2, 2},
     {"frequency_penalty", chat::ScalarKind::number, -2, 2},
-    {"max_tokens", chat::ScalarKind::integer, 1, 1e9},
-    {"max_completion_tokens", chat::ScalarKind::integer, 1, 1e9},
     {"seed", chat::ScalarKind::integer},
 };
 
@@ -246,6 +245,51 @@ void check_count(Value &value, const Path &path) {
         chat::unsupported(path, "only one choice per request is supported");
 }
 
+// What only the model itself could do. Values that ask for nothing are accepted.
+struct Refused {
+    const char *key;
+    const char *why;
+};
+
+constexpr Refused refused_members[] = {
+    {"best_of", "only one choice per request is supported"},
+    {"logprobs", "log probabilities are not available"},
+    {"top_logprobs", "log probabilities are not available"},
+    {"suffix", "text in front of a suffix is not supported"},
+    {"echo", "the prompt cannot be part of the answer"},
+};
+
+const Refused *find_refused(std::string_view key) {
+    for (const Refused &refused : refused_members) {
+        if (key == refused.key)
+            return &refused;
+    }
+    return nullptr;
+}
+
+void check_refused(const Refused &refused, Value &value, const Path &path) {
+    bool asks = false;
+    switch (value.type()) {
+    case Type::null:
+        break;
+    case Type::boolean:
+        asks = value.boolean();
+        break;
+    case Type::number:
+        asks = value.number() != 0 && !(refused.key == std::string_view("best_of") && value.number() == 1);
+        break;
+    case Type::string:
+        asks = !value.string().empty();
+        break;
+    case Type::array:
+    case Type::object:
+        asks = true;
+        break;
+    }
+    if (asks)
+        chat::unsupported(path, refused.why);
+}
+
 void check_modalities(Value &value, const Path &path) {
     if (value.is_null())
         return;
@@ -257,17 +301,6 @@ void check_modalities(Value &value, const Path &path) {
         Raw word = item.string();
         if (!json::equals(word, "text"))
             chat::unsupported(path, "modality " + chat::quoted(word) + " is not supported; only text is");
-    });
-}
-
-void check_stop(Value &value, const Path &path) {
-    if (value.is_null() || value.is_string())
-        return;
-    if (!value.is_array())
-        chat::wrong_type(path, "a string or an array of strings", value.type());
-    value.items([&](size_t i, Value item) {
-        if (!item.is_string())
-            chat::wrong_type(path[i], "a string", item.type());
     });
 }
 
@@ -304,6 +337,7 @@ chat::Conversation read_request(Value root) {
     chat::Conversation out;
     Field model, prompt_cache_key;
     bool has_messages = false, has_tools = false, has_choice = false;
+    uint64_t max_tokens = 0; // by its old name
     std::vector<chat::Tool> functions;
     ToolChoice choice, function_call;
     ThinkingWishes wishes;
@@ -336,15 +370,15 @@ chat::Conversation read_request(Value root) {
         } else if (key == "modalities") {
             check_modalities(value, top["modalities"]);
         } else if (key == "stop") {
-            check_stop(value, top["stop"]);
-        } else if (key == "logprobs") {
-            if (boolean_of(value, top["logprobs"]))
-                chat::unsupported(top["logprobs"], "log probabilities are not available");
-        } else if (key == "top_logprobs") {
-            chat::check_scalar({"top_logprobs", chat::ScalarKind::integer, 0, 20}, value,
-                               top["top_logprobs"]);
-            if (!value.is_null() && value.number() != 0)
-                chat::unsupported(top["top_logprobs"], "log probabilities are not available");
+            out.stop = chat::read_stop_text_or_texts(value, top["stop"]);
+        } else if (key == "max_tokens") {
+            max_tokens = chat::read_token_limit(value, top["max_tokens"]);
+        } else if (key == "max_completion_tokens") {
+            out.max_tokens = chat::read_token_limit(value, top["max_completion_tokens"]);
+        } else if (key == "response_format") {
+            out.output = chat::read_output_format(value, top["response_format"]);
+        } else if (const Refused *refused = find_refused(key)) {
+            check_refused(*refused, value, top[refused->key]);
         } else if (key == "prompt_cache_key") {
             prompt_cache_key = chat::read_field(value);
         } else if (!read_thinking_key(key, value, top, wishes)) {
@@ -357,6 +391,8 @@ chat::Conversation read_request(Value root) {
 
     if (!has_messages)
         chat::missing(top["messages"]);
+    if (out.max_tokens == 0)
+        out.max_tokens = max_tokens;
     out.model = chat::optional_string(model, top["model"]);
     if (prompt_cache_key.type == Type::string)
         out.session = prompt_cache_key.raw;
