@@ -186,7 +186,8 @@ sub check_openai {
     return \%s;
 }
 
-# {text, thinking, tools => [{id,name,input}], searches => [{id,input,result}], stop, usage, error, pings, texts, faults}
+# {text, thinking, tools => [{id,name,input}], searches => [{id,input,result}], blocks as a client sends them back, stop, usage,
+# error, pings, texts, faults}
 sub check_anthropic {
     my ($body, %o) = @_;
     my @faults;
@@ -264,7 +265,14 @@ sub check_anthropic {
                 push @{ $s{texts} }, [ $e->{at}, $x->{text} ];
             }
             elsif ($dt eq 'input_json_delta') { $open->{partial} .= $x->{partial_json} }
-            elsif ($dt eq 'thinking_delta')   { $s{thinking} .= $x->{thinking} }
+            elsif ($dt eq 'thinking_delta') {
+                $open->{thinking} .= $x->{thinking};
+                $s{thinking}      .= $x->{thinking};
+            }
+            elsif ($dt eq 'signature_delta') {
+                push @faults, 'signature twice' if length($open->{signature} // '');
+                $open->{signature} = $x->{signature};
+            }
         }
         elsif ($type eq 'content_block_stop') {
             push @faults, 'stop without a block' unless defined $open;
@@ -275,6 +283,8 @@ sub check_anthropic {
                 push @faults, "input of $open->{name} is no object: $p" unless ref $v eq 'HASH';
                 push @{ $s{ $open->{type} eq 'tool_use' ? 'tools' : 'searches' } },
                     { id => $open->{id}, name => $open->{name}, input => $v };
+                $open->{input} = $v;
+                delete $open->{partial};
             }
             undef $open;
         }
@@ -342,9 +352,10 @@ sub check_anthropic_object {
         push @faults, "usage.$_" unless _is_int($o->{usage}{$_});
     }
     push @faults, 'content' unless ref $o->{content} eq 'ARRAY';
-    my ($text, @tools, @searches) = ('');
+    my ($text, $thinking, @tools, @searches) = ('', '');
     for my $b (@{ $o->{content} // [] }) {
         if ($b->{type} eq 'text') { $text .= $b->{text} }
+        elsif ($b->{type} eq 'thinking') { $thinking .= $b->{thinking} }
         elsif ($b->{type} eq 'tool_use') {
             push @faults, 'tool_use without id or name' unless length($b->{id} // '') && length($b->{name} // '');
             push @faults, 'tool_use input is no object' unless ref $b->{input} eq 'HASH';
@@ -358,7 +369,7 @@ sub check_anthropic_object {
     }
     _searches({ searches => \@searches, usage => $o->{usage} }, \@faults);
     return {
-        faults => \@faults, text => $text, tools => \@tools, searches => \@searches, blocks => $o->{content}, stop => $o->{stop_reason},
+        faults => \@faults, text => $text, thinking => $thinking, tools => \@tools, searches => \@searches, blocks => $o->{content}, stop => $o->{stop_reason},
         usage => $o->{usage}, id => $o->{id}, model => $o->{model},
     };
 }
