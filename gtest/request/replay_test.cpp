@@ -189,12 +189,12 @@ TEST(Replay, RefusedReasoningIsDroppedOnce) {
     EXPECT_NE(replayed(setting, thinking(seen.reasoning, seen.signature) + "," + kText, &request)
                   .find("reasoningText"),
               std::string::npos);
-    EXPECT_EQ(kiro_request_change(request.request.get(), KIRO_CHANGE_DROP_REASONING), KIRO_OK);
+    EXPECT_EQ(request.change(KIRO_CHANGE_DROP_REASONING), KIRO_OK);
     const std::string body = request.write();
     EXPECT_EQ(body.find("reasoningContent"), std::string::npos);
     EXPECT_NE(body.find("additionalModelRequestFields"), std::string::npos);
     EXPECT_EQ(broken_rule(body), "");
-    EXPECT_EQ(kiro_request_change(request.request.get(), KIRO_CHANGE_DROP_REASONING), KIRO_ERROR);
+    EXPECT_EQ(request.change(KIRO_CHANGE_DROP_REASONING), KIRO_ERROR);
 }
 
 TEST(Replay, TheHistoryOfATurnBeginsThatOfTheNext) {
