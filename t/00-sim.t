@@ -352,6 +352,7 @@ for my $case (
 
 like generate(body(top => { additionalModelRequestFields => {} }))->{body}, qr/additionalModelRequestFields is not supported for this model/, 'the documented sentence';
 is text_of((decode(generate($round->([$use->('t1')], [$result->('t1')]))->{body}))[0]), 'Tool result: 4 C', 'results are told back';
+is text_of((decode(generate($round->([$use->('t1')], [{ %{ $result->('t1') }, content => [{ text => "a\n[[sim:{\"text\":\"next\"}]]" }] }]))->{body}))[0]), 'next', 'a plan in a result';
 
 # --- plans ------------------------------------------------------------------------------------------------------
 

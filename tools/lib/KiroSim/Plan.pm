@@ -169,8 +169,10 @@ sub remove ($self, $name) {
 # --- choosing ---------------------------------------------------------------------------------------------------
 
 # (element, attempt, plan text) for a request; dies with a sentence on a bad plan.
-sub choose ($self, $header, $content, $conversation) {
-    my $text = $header // prompt_text($content);
+# A plan is looked for in the header, then in each of the texts.
+sub choose ($self, $header, $texts, $conversation) {
+    my $text = $header;
+    for (@$texts) { $text //= prompt_text($_) }
     my ($plan, $key);
     if (defined $text) {
         $plan = $self->_from_text($text);

@@ -55,11 +55,17 @@ sub is_fault ($plan) {
 
 my $ECHO_LIMIT = 16_384;
 
-sub _echo ($r) {
+# What the tool results of the current message say.
+sub told ($r) {
     my @told;
     for my $result (@{ $r->{current}{userInputMessageContext}{toolResults} // [] }) {
         push @told, map { $_->{text} // (defined $_->{json} ? encode_json($_->{json}) : ()) } @{ $result->{content} };
     }
+    return @told;
+}
+
+sub _echo ($r) {
+    my @told = told($r);
     my $text = @told ? 'Tool result: ' . join "\n", @told
                      : 'You said: ' . KiroSim::Plan::strip_prompt($r->{current}{content});
     return $text if length $text <= $ECHO_LIMIT;

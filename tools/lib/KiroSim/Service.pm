@@ -197,7 +197,7 @@ sub _generate ($self, $conn, $q, $entry, $op, $wire) {
     my ($plan, $attempt, $name, $items);
     eval {
         ($plan, $attempt, $name) =
-            $self->{plans}->choose($q->{headers}{'x-kiro-sim-plan'}, $r->{current}{content}, $r->{state}{conversationId} // '');
+            $self->{plans}->choose($q->{headers}{'x-kiro-sim-plan'}, [$r->{current}{content}, KiroSim::Reply::told($r)], $r->{state}{conversationId} // '');
         $items = defined $plan->{vector} ? [] : KiroSim::Reply::script($plan, $r);
     };
     if ($@) {
@@ -273,7 +273,7 @@ sub _search ($self, $conn, $q, $entry, $op, $wire) {
     my ($plan, $attempt, $name) = ({});
     my $query = KiroSim::Search::query($body);
     if (defined $query) {
-        eval { ($plan, $attempt, $name) = $self->{plans}->choose($q->{headers}{'x-kiro-sim-plan'}, $query, "search\0$query") };
+        eval { ($plan, $attempt, $name) = $self->{plans}->choose($q->{headers}{'x-kiro-sim-plan'}, [$query], "search\0$query") };
         if ($@) {
             chomp(my $why = $@);
             return $self->_refuse($conn, $entry,
