@@ -16,6 +16,7 @@ use warnings;
 
 use Exporter qw(import);
 use Fcntl    qw(:flock);
+use MIME::Base64 ();
 use File::Copy ();
 use File::Path ();
 use POSIX qw(WNOHANG);
@@ -24,7 +25,7 @@ use Time::HiRes qw(time sleep);
 
 use Test::Kiro;
 
-our @EXPORT = qw(node script program run_client gateway accepted);
+our @EXPORT = qw(node script program run_client gateway accepted says results);
 
 my $root  = Test::Kiro::root();
 my $dir   = "$root/t/clients";
@@ -159,6 +160,23 @@ sub script {
     Test::More::is($r->{status}, 0, "$name: the script ended well");
     Test::More::cmp_ok($checks, '>', $o{min} // 1, "$name: it checked something");
     return;
+}
+
+# A shell command that prints what the model is to do next.
+sub says {
+    my ($plan) = @_;
+    my $text = MIME::Base64::encode_base64('[[sim:' . Test::Kiro::json($plan) . ']]', '');
+    return "echo $text | base64 -d";
+}
+
+# The texts of the tool results that came up, by request.
+sub results {
+    my ($t, $from) = @_;
+    my @seen = $t->seen;
+    return map {
+        my $context = $_->{body}{conversationState}{currentMessage}{userInputMessage}{userInputMessageContext};
+        join "\n", map { $_->{text} // Test::Kiro::json($_->{json}) } map { @{ $_->{content} } } @{ $context->{toolResults} // [] };
+    } @seen[ ($from // 0) .. $#seen ];
 }
 
 # No request was refused by a rule of the service.
