@@ -107,7 +107,8 @@ void steer_output(chat::Conversation &conversation, bool tools, Request &request
 
 // The client begins the answer, and puts what comes behind that beginning.
 bool has_beginning(const chat::Conversation &conversation, const Request &request) {
-    if (conversation.messages.back().role != chat::Role::assistant || request.turns.size() < 2)
+    const auto &messages = conversation.messages;
+    if (messages.empty() || messages.back().role != chat::Role::assistant || request.turns.size() < 2)
         return false;
     const Turn &current = request.turns.back();
     const Turn &before = request.turns[request.turns.size() - 2];
