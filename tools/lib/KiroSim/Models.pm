@@ -56,19 +56,55 @@ my @TABLE = (
     ['qwen3-coder-next',  256_000,   64_000,  0.05, 'none',     'TEXT'],
 );
 
-my %BY_ID = map {
-    my ($id, $window, $out, $rate, $schema, $types) = @$_;
-    ($id => { id => $id, window => $window, max_output => $out, rate => $rate, schema => $SCHEMA{$schema},
-              types => [split ' ', $types], signed => scalar $id =~ /^claude-/ });
-} @TABLE;
+my (@LIST, %BY_ID, $PAGE, $DEFAULT);
+
+# The list as it is without the tests' changes.
+sub restore () {
+    @LIST = @TABLE;
+    ($PAGE, $DEFAULT) = (undef, 'auto');
+    %BY_ID = map {
+        my ($id, $window, $out, $rate, $schema, $types) = @$_;
+        ($id => { id => $id, window => $window, max_output => $out, rate => $rate, schema => $SCHEMA{$schema},
+                  types => [split ' ', $types], signed => scalar $id =~ /^claude-/ });
+    } @TABLE;
+}
+restore();
+
+# add: models as the list shows them; remove: ids; page: models a page; default: id or null
+sub change (%arg) {
+    for my $id (@{ $arg{remove} // [] }) {
+        delete $BY_ID{$id} or die "no model '$id'\n";
+        @LIST = grep { $_->[0] ne $id } @LIST;
+    }
+    for my $m (@{ $arg{add} // [] }) {
+        my $limits = $m->{tokenLimits} // {};
+        my $id = $m->{modelId} // die "a model needs a modelId\n";
+        push @LIST, [$id, $m];
+        $BY_ID{$id} = { id => $id, window => $limits->{maxInputTokens} // 200_000, max_output => $limits->{maxOutputTokens} // 64_000,
+                        rate => $m->{rateMultiplier} // 1, schema => $m->{additionalModelRequestFieldsSchema},
+                        types => $m->{supportedInputTypes} // [qw(TEXT IMAGE)], signed => scalar $id =~ /^claude-/i };
+    }
+    $PAGE = $arg{page} if exists $arg{page};
+    $DEFAULT = $arg{default} if exists $arg{default};
+}
 
 sub find ($id) { $BY_ID{$id} }
 
 sub _title ($id) { join ' ', map { /^(?:gpt|glm)$/ ? uc : ucfirst } split /-/, $id }
 
-sub list_reply {
+# undef: no token of ours
+sub list_reply ($token = undef) {
+    my $first = 0;
+    if (defined $token) {
+        ($first) = $token =~ /\Apage:"(\d+)"\z/ or return undef;
+    }
+    my $last = $PAGE && $first + $PAGE < @LIST ? $first + $PAGE : @LIST;
     my @models;
-    for my $row (@TABLE) {
+    for my $row (@LIST[$first .. $last - 1]) {
+        if (ref $row->[1]) {
+            push @models, $row->[1];
+            next;
+        }
         my $m = $BY_ID{ $row->[0] };
         push @models, {
             modelId => $m->{id}, modelName => _title($m->{id}), description => _title($m->{id}) . ' (simulated)',
@@ -78,7 +114,8 @@ sub list_reply {
             $m->{schema} ? (additionalModelRequestFieldsSchema => $m->{schema}) : (),
         };
     }
-    return { defaultModel => { modelId => 'auto' }, models => \@models, nextToken => undef };
+    return { defaultModel => defined $DEFAULT ? { modelId => $DEFAULT } : undef, models => \@models,
+             nextToken => $last < @LIST ? qq{page:"$last"} : undef };
 }
 
 # Undef when the value fits the schema, else the service's sentence.

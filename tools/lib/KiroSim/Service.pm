@@ -40,7 +40,8 @@ my @COUNTERS = qw(generate generate_ok generate_rejected search search_ok refres
 
 # loop, tokens, plans, vectors (dir), log (file handle), describe (what GET /_sim tells)
 sub new ($class, %arg) {
-    my $self = bless { %arg, entries => [], entry_bytes => 0, n => 0, conns => 0, held => {}, auth_plan => [] }, $class;
+    my $self = bless { %arg, entries => [], entry_bytes => 0, n => 0, conns => 0, held => {}, auth_plan => [],
+                       models_plan => [] }, $class;
     $self->{count} = { map { $_ => 0 } @COUNTERS };
     return $self;
 }
@@ -362,8 +363,35 @@ sub _management ($self, $conn, $q, $entry, $op, $wire) {
     (my $body, $failure) = KiroSim::Validate::parse($q->{body} eq '' ? '{}' : $q->{body}) if !$failure;
     (my $reply, $failure) = $self->_management_reply($op, $body, $login) if !$failure;
     return $self->_refuse($conn, $entry, $failure) if $failure;
+    return $self->_list_models($conn, $entry, shift @{ $self->{models_plan} }, $reply) if $op eq 'models' && @{ $self->{models_plan} };
     $self->_decided($entry, 200);
     $conn->answer(200, ['content-type' => 'application/x-amz-json-1.0', 'x-amzn-requestid' => _request_id()], encode_json($reply));
+}
+
+my %MODELS_FIELD = map { $_ => 1 } qw(status type reason message retry_after_ms raw_body html headers drop rst hang delay_ms hold);
+
+# A good request for the list that is to fare badly.
+sub _list_models ($self, $conn, $entry, $plan, $reply) {
+    $entry->{plan} = $plan if %$plan;
+    my $act = sub {
+        return $self->_decided($entry, 0) if $conn->{closed};
+        if ($plan->{hang} || $plan->{drop} || $plan->{rst}) {
+            $self->_decided($entry, 0);
+            return $plan->{hang} ? $conn->abandon('hang') : $conn->abandon($plan->{rst} ? 'rst' : 'fin', 0);
+        }
+        my ($status, $type, $text, $error) = (200, undef, encode_json($reply));
+        ($status, $type, $text, $error) = KiroSim::Reply::fault($plan)
+            if $plan->{html} || defined $plan->{raw_body} || ($plan->{status} // 200) != 200;
+        $self->_decided($entry, $status);
+        $conn->answer($status, _headers($plan, 'content-type' => $type // 'application/x-amz-json-1.0', 'x-amzn-requestid' => _request_id(),
+            'x-amzn-errortype' => $error), $text);
+    };
+    if (defined $plan->{hold}) {
+        my $inner = $act;
+        $act = sub { $self->hold($conn, $plan->{hold}, $inner) };
+    }
+    return $self->{loop}->at(KiroSim::Loop::now_ms() + $plan->{delay_ms}, $act) if $plan->{delay_ms};
+    $act->();
 }
 
 sub _bad_member ($message) {
@@ -381,7 +409,12 @@ sub _management_reply ($self, $op, $body, $login) {
         return (undef, _bad_member('origin is required.')) if !is_string($body->{origin});
         return (undef, _bad_member('origin is invalid.')) if $body->{origin} !~ /\A(?:KIRO_CLI|AI_EDITOR)\z/;
         return (undef, _bad_member('profileArn is required for this request.')) if !defined $arn && !$key;
-        return KiroSim::Models::list_reply();
+        for my $member (sort keys %$body) {
+            return (undef, _bad_member("unknown member $member.")) if $member !~ /\A(?:origin|profileArn|maxResults|nextToken|modelProvider)\z/;
+        }
+        return (undef, _denied('profile', 'User is not authorized to make this call.', 'profileArn with an API key')) if $key && defined $arn;
+        my $reply = KiroSim::Models::list_reply($body->{nextToken});
+        return $reply ? $reply : (undef, _bad_member('nextToken is invalid.'));
     }
     if ($op eq 'profiles') {
         return (undef, _denied('profile', 'AWS Builder ID is not supported for this operation.', 'Builder ID'))
@@ -501,6 +534,7 @@ my %CONTROL = (
     'DELETE /_sim/plan'  => \&_forget_plan,
     'POST /_sim/release' => sub ($self, $q, $body) { { released => $self->_release($body->{name}) } },
     'POST /_sim/auth'    => \&_auth_plan,
+    'POST /_sim/models'  => \&_models_plan,
 );
 
 sub _control ($self, $conn, $q) {
@@ -542,6 +576,8 @@ sub _stats ($self, $q, $body) {
 sub _reset ($self, $q, $body) {
     $self->{plans}->reset;
     $self->{auth_plan} = [];
+    $self->{models_plan} = [];
+    KiroSim::Models::restore();
     $self->_release(undef);
     $self->{entries} = [];
     $self->{entry_bytes} = 0;
@@ -572,6 +608,17 @@ sub _forget_plan ($self, $q, $body) {
     my %query = _query($q);
     $self->{plans}->remove($body->{name} // $query{name});
     return { ok => !!1 };
+}
+
+sub _models_plan ($self, $q, $body) {
+    my $plan = $body->{plan} // [];
+    die "plan must be a list of objects\n" if ref $plan ne 'ARRAY' || grep { ref ne 'HASH' } @$plan;
+    for my $element (@$plan) {
+        for my $field (sort keys %$element) { die "unknown models plan field '$field'\n" if !$MODELS_FIELD{$field} }
+    }
+    $self->{models_plan} = [@$plan];
+    KiroSim::Models::change(map { $_ => $body->{$_} } grep { exists $body->{$_} } qw(add remove page default));
+    return { elements => scalar @$plan };
 }
 
 sub _auth_plan ($self, $q, $body) {
