@@ -8,7 +8,7 @@ use Test::Kiro;
 # Connections to the upstream are used again, also after failed attempts.
 
 for my $scheme (qw(https http)) {
-    my $t = Test::Kiro->new(scheme => $scheme, workers => 2)->start;
+    my $t = Test::Kiro->new(scheme => $scheme, workers => 2, account => 'models_interval off;')->start;
     for (1 .. 10) {
         my $r = $t->openai(scripted('500', '429', 'ok'), stream => $_ % 2);
         is($r->{status}, 200, "$scheme: request $_");

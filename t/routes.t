@@ -37,9 +37,9 @@ my @table = (
     [ GET    => '/v1/responses', [ Upgrade => 'websocket', Connection => 'Upgrade' ], 405, 'openai' ],
     [ GET    => '/v1/responses/resp_1',             [], 404, 'openai' ],
     [ POST   => '/v1/responses/compact',            [], 404, 'openai' ],
-    [ GET    => '/v1/models',                       [], 501, 'openai' ],
-    [ GET    => '/v1/models', [ 'anthropic-version' => '2023-06-01' ], 501, 'anthropic' ],
-    [ GET    => '/v1/models/claude-sonnet-4.5',     [], 501, 'openai' ],
+    [ GET    => '/v1/models/nobody',                [], 404, 'openai' ],
+    [ GET    => '/v1/models/nobody', [ 'anthropic-version' => '2023-06-01' ], 404, 'anthropic' ],
+    [ POST   => '/v1/models',                       [], 405, 'openai' ],
     [ GET    => '/v1/usage',                        [], 501, 'openai' ],
     [ POST   => '/gw/v1/nothing',                   [], 404, 'openai' ],
 );

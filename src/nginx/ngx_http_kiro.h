@@ -15,6 +15,7 @@
 #include <kiro/credential.h>
 #include <kiro/http.h>
 #include <kiro/kiro.h>
+#include <kiro/models.h>
 #include <kiro/reply.h>
 #include <kiro/request.h>
 #include <kiro/store.h>
@@ -40,6 +41,7 @@
 typedef struct ngx_http_kiro_account_s  ngx_http_kiro_account_t;
 typedef struct ngx_http_kiro_refresh_s  ngx_http_kiro_refresh_t;
 typedef struct ngx_http_kiro_fetch_s    ngx_http_kiro_fetch_t;
+typedef struct ngx_http_kiro_models_s   ngx_http_kiro_models_t;
 typedef struct ngx_http_kiro_ctx_s      ngx_http_kiro_ctx_t;
 
 
@@ -62,6 +64,23 @@ typedef struct {
     u_char                           arn[NGX_HTTP_KIRO_ARN_MAX];
     u_char                           record[NGX_HTTP_KIRO_RECORD_MAX];
 } ngx_http_kiro_token_data_t;
+
+
+/* the model list of an account, as kiro/models.h has it */
+
+typedef struct {
+    ngx_atomic_t                     version;     /* bumped by a change */
+    u_char                          *data;        /* in the slab */
+    size_t                           len;         /* 0: there is none */
+
+    ngx_msec_t                       lease_deadline;
+    ngx_uint_t                       lease_generation;
+    ngx_uint_t                       leased;      /* unsigned  leased:1; */
+
+    ngx_msec_t                       due;         /* for the next fetch */
+    ngx_uint_t                       fails;
+    ngx_atomic_uint_t                refused;     /* this token's version */
+} ngx_http_kiro_list_t;
 
 
 /*
@@ -93,6 +112,8 @@ typedef struct {
     ngx_uint_t                       state;
     u_char                           dead_token[16];  /* MD5: what was refused */
     char                             last_error[256];
+
+    ngx_http_kiro_list_t             models;
 
     ngx_atomic_t                     refreshes;
     ngx_atomic_t                     refresh_failures;
@@ -146,6 +167,7 @@ struct ngx_http_kiro_account_s {
     ngx_msec_t                       refresh_before;
     ngx_msec_t                       refresh_timeout;
     ngx_msec_t                       token_timeout;
+    ngx_msec_t                       models_interval;  /* 0: off */
     ngx_flag_t                       refresh;
     ngx_flag_t                       ssl_verify;
 
@@ -159,7 +181,9 @@ struct ngx_http_kiro_account_s {
     ngx_str_t                        prefix;      /* path of the endpoint */
     unsigned                         upstream_ssl:1;
     unsigned                         has_auth:1;
+    unsigned                         has_management:1;
     ngx_http_kiro_endpoint_t         auth;
+    ngx_http_kiro_endpoint_t         management;
 
     ngx_http_kiro_zone_t            *zone;
     ngx_http_kiro_slot_t            *slot;
@@ -167,6 +191,9 @@ struct ngx_http_kiro_account_s {
     /* of this worker */
     ngx_queue_t                      waiters;
     ngx_http_kiro_refresh_t         *running;
+    ngx_http_kiro_models_t          *fetching;
+    ngx_str_t                        catalogue;   /* copy of the zone's */
+    ngx_atomic_uint_t                catalogue_version;
 
     u_char                          *file;        /* where it was defined */
     ngx_uint_t                       line;
@@ -217,6 +244,7 @@ typedef struct {
     ngx_array_t                     *aliases;     /* kiro_model_alias */
     ngx_array_t                     *headers;     /* ngx_http_kiro_set_header_t */
     ngx_str_t                        default_model;
+    ngx_uint_t                       unknown_model;    /* 1: refuse */
 
     ngx_uint_t                       retries;
     ngx_msec_t                       retry_delay;
@@ -323,6 +351,8 @@ struct ngx_http_kiro_ctx_s {
     ngx_buf_t                       *out_buf;
     ngx_msec_t                       last_out;
 
+    ngx_str_t                        rest;        /* of the path, behind the route */
+
     /* for variables */
     ngx_str_t                        client;
     ngx_str_t                        account;
@@ -355,6 +385,8 @@ extern ngx_module_t  ngx_http_kiro_module;
 /* ngx_http_kiro_handler.c */
 ngx_int_t ngx_http_kiro_handler(ngx_http_request_t *r);
 kiro_api ngx_http_kiro_dialect(ngx_http_request_t *r);
+ngx_http_kiro_peer_t *ngx_http_kiro_find_peer(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
 ngx_http_kiro_ctx_t *ngx_http_kiro_create_ctx(ngx_http_request_t *r);
 ngx_table_elt_t *ngx_http_kiro_find_header(ngx_http_request_t *r, char *name);
 
@@ -435,6 +467,12 @@ int64_t ngx_http_kiro_now(void);
 void ngx_http_kiro_refresh(ngx_http_kiro_account_t *account);
 void ngx_http_kiro_refresh_abort(ngx_http_kiro_account_t *account);
 
+/* ngx_http_kiro_models.c */
+kiro_str ngx_http_kiro_models_get(ngx_http_kiro_account_t *account);
+ngx_int_t ngx_http_kiro_models_refresh(ngx_http_kiro_account_t *account);
+void ngx_http_kiro_models_abort(ngx_http_kiro_account_t *account);
+ngx_int_t ngx_http_kiro_models(ngx_http_request_t *r);
+
 /* ngx_http_kiro_fetch.c */
 typedef void (*ngx_http_kiro_fetch_pt)(void *data, kiro_http *http,
     const char *error);
@@ -442,6 +480,7 @@ typedef void (*ngx_http_kiro_fetch_pt)(void *data, kiro_http *http,
 ngx_http_kiro_fetch_t *ngx_http_kiro_fetch(ngx_http_kiro_endpoint_t *ep,
     ngx_ssl_t *ssl, ngx_flag_t verify, ngx_str_t *request, ngx_msec_t timeout,
     ngx_log_t *log, ngx_http_kiro_fetch_pt handler, void *data);
+void ngx_http_kiro_fetch_cancelable(ngx_http_kiro_fetch_t *fetch);
 void ngx_http_kiro_fetch_abort(ngx_http_kiro_fetch_t *fetch);
 
 /* ngx_http_kiro_task.c */

@@ -22,6 +22,10 @@ static ngx_int_t ngx_http_kiro_account_runtime(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
 static ngx_int_t ngx_http_kiro_account_auth(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
+static char *ngx_http_kiro_account_models_interval(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static ngx_int_t ngx_http_kiro_account_management(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account);
 static ngx_int_t ngx_http_kiro_account_url(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account, ngx_str_t *value, char *name,
     ngx_url_t *u, ngx_uint_t *ssl);
@@ -93,6 +97,9 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
 
     { ngx_string("token_timeout"), 2, ngx_conf_set_msec_slot, 0,
       offsetof(ngx_http_kiro_account_t, token_timeout), NULL },
+
+    { ngx_string("models_interval"), 2,
+      ngx_http_kiro_account_models_interval, 0, 0, NULL },
 
     { ngx_string("ssl_verify"), 2, ngx_conf_set_flag_slot, 0,
       offsetof(ngx_http_kiro_account_t, ssl_verify), NULL },
@@ -174,6 +181,7 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     account->refresh_before = NGX_CONF_UNSET_MSEC;
     account->refresh_timeout = NGX_CONF_UNSET_MSEC;
     account->token_timeout = NGX_CONF_UNSET_MSEC;
+    account->models_interval = NGX_CONF_UNSET_MSEC;
     account->ssl_verify = NGX_CONF_UNSET;
     account->file = cf->conf_file->file.name.data;
     account->line = cf->conf_file->line;
@@ -197,6 +205,7 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_msec_value(account->refresh_before, 600000);
     ngx_conf_init_msec_value(account->refresh_timeout, 10000);
     ngx_conf_init_msec_value(account->token_timeout, 30000);
+    ngx_conf_init_msec_value(account->models_interval, 1800000);
     ngx_conf_init_value(account->ssl_verify, 1);
 
     if (account->source_kind == NGX_CONF_UNSET_UINT) {
@@ -284,6 +293,37 @@ ngx_http_kiro_account_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_conf_full_name(cf->cycle, &account->source, 1) != NGX_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kiro_account_models_interval(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_kiro_account_t *account = conf;
+
+    ngx_str_t  *value;
+
+    if (account->models_interval != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        account->models_interval = 0;
+        return NGX_CONF_OK;
+    }
+
+    account->models_interval = ngx_parse_time(&value[1], 0);
+
+    if (account->models_interval == (ngx_msec_t) NGX_ERROR
+        || account->models_interval == 0)
+    {
+        return "must be a time or \"off\"";
     }
 
     return NGX_CONF_OK;
@@ -580,6 +620,90 @@ ngx_http_kiro_account_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
     account->host.data = p;
     account->ssl_name_value.value = account->host;
 
+    return ngx_http_kiro_account_management(cf, account);
+}
+
+
+/*
+ * Without it the built-in models are used, so the default host may be unknown
+ * here.  Beside an endpoint that is not the service itself there is no default: a
+ * token goes to no host that the operator may not have in mind.
+ */
+
+static ngx_int_t
+ngx_http_kiro_account_management(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account)
+{
+    ngx_str_t   url;
+    ngx_url_t   u;
+    ngx_uint_t  ssl;
+
+    if (account->models_interval == 0) {
+        return NGX_OK;
+    }
+
+    url = account->management_endpoint;
+
+    if (url.len == 0) {
+
+        if (!(account->upstream->flags & NGX_HTTP_UPSTREAM_CREATE)
+            && (account->upstream->host.len != account->service_host.len
+                || ngx_strncasecmp(account->upstream->host.data,
+                                   account->service_host.data,
+                                   account->service_host.len)
+                   != 0))
+        {
+            return NGX_OK;
+        }
+
+        url.len = sizeof("https://management..kiro.dev") - 1
+                  + account->region.len;
+
+        url.data = ngx_pnalloc(cf->pool, url.len);
+        if (url.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_sprintf(url.data, "https://management.%V.kiro.dev",
+                    &account->region);
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    if (ngx_http_kiro_account_url(cf, account, &url, "management_endpoint", &u,
+                                  &ssl)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
+
+        if (account->management_endpoint.len == 0) {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "kiro_account \"%V\": %s \"%V\", the built-in list "
+                          "of models is used", &account->name,
+                          u.err ? u.err : "invalid address", &url);
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "kiro_account \"%V\": %s in \"management_endpoint\" "
+                      "\"%V\" in %s:%ui", &account->name,
+                      u.err ? u.err : "invalid address", &url, account->file,
+                      account->line);
+        return NGX_ERROR;
+    }
+
+    account->management.host = account->ssl_name.len
+                               && account->management_endpoint.len
+                               ? account->ssl_name : u.host;
+    account->management.prefix = u.uri;
+    account->management.addrs = u.addrs;
+    account->management.naddrs = u.naddrs;
+    account->management.ssl = ssl;
+    account->has_management = 1;
+
     return NGX_OK;
 }
 
@@ -682,4 +806,9 @@ ngx_http_kiro_account_cleanup(void *data)
 
     kiro_credential_free(account->credential);
     account->credential = NULL;
+
+    if (account->catalogue.data) {
+        ngx_free(account->catalogue.data);
+        account->catalogue.data = NULL;
+    }
 }

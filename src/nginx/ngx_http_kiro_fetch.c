@@ -8,7 +8,7 @@
 #include "ngx_http_kiro.h"
 
 
-#define NGX_HTTP_KIRO_FETCH_MAX     65536
+#define NGX_HTTP_KIRO_FETCH_MAX     (1024 * 1024)
 #define NGX_HTTP_KIRO_FETCH_BUFFER  4096
 
 
@@ -20,6 +20,7 @@ struct ngx_http_kiro_fetch_s {
     ngx_uint_t                 naddr;
     ngx_ssl_t                 *ssl;
     ngx_flag_t                 verify;
+    ngx_flag_t                 cancelable;
     ngx_msec_t                 deadline;
     ngx_buf_t                  request;
     kiro_http                 *http;
@@ -97,7 +98,7 @@ ngx_http_kiro_fetch(ngx_http_kiro_endpoint_t *ep, ngx_ssl_t *ssl,
     fetch->log = *log;
     fetch->log.handler = ngx_http_kiro_fetch_log_error;
     fetch->log.data = fetch;
-    fetch->log.action = "connecting to the auth host";
+    fetch->log.action = "connecting to the host";
 
     pool->log = &fetch->log;
 
@@ -108,6 +109,15 @@ ngx_http_kiro_fetch(ngx_http_kiro_endpoint_t *ep, ngx_ssl_t *ssl,
     ngx_post_event(&fetch->start, &ngx_posted_events);
 
     return fetch;
+}
+
+
+/* right after the start: an exiting worker does not wait for this one */
+
+void
+ngx_http_kiro_fetch_cancelable(ngx_http_kiro_fetch_t *fetch)
+{
+    fetch->cancelable = 1;
 }
 
 
@@ -155,7 +165,7 @@ ngx_http_kiro_fetch_connect(ngx_http_kiro_fetch_t *fetch)
                 fetch->peer.connection = NULL;
             }
 
-            fetch->error = "connecting to the auth host failed";
+            fetch->error = "connecting to the host failed";
             continue;
         }
 
@@ -167,6 +177,9 @@ ngx_http_kiro_fetch_connect(ngx_http_kiro_fetch_t *fetch)
         c->read->log = &fetch->log;
         c->write->log = &fetch->log;
         c->sendfile = 0;
+
+        c->read->cancelable = fetch->cancelable;
+        c->write->cancelable = fetch->cancelable;
 
         c->read->handler = ngx_http_kiro_fetch_read_handler;
         c->write->handler = ngx_http_kiro_fetch_write_handler;
@@ -212,7 +225,7 @@ ngx_http_kiro_fetch_ssl(ngx_http_kiro_fetch_t *fetch)
     c = fetch->peer.connection;
 
     if (ngx_http_kiro_fetch_test_connect(c) != NGX_OK) {
-        ngx_http_kiro_fetch_next(fetch, "connecting to the auth host failed");
+        ngx_http_kiro_fetch_next(fetch, "connecting to the host failed");
         return;
     }
 
@@ -246,7 +259,7 @@ ngx_http_kiro_fetch_ssl(ngx_http_kiro_fetch_t *fetch)
         }
     }
 
-    fetch->log.action = "SSL handshaking with the auth host";
+    fetch->log.action = "SSL handshaking with the host";
 
     rc = ngx_ssl_handshake(c);
 
@@ -269,8 +282,8 @@ ngx_http_kiro_fetch_ssl_handler(ngx_connection_t *c)
 
     if (!c->ssl->handshaked) {
         ngx_http_kiro_fetch_next(fetch, c->write->timedout
-                                 ? "the auth host does not answer in time"
-                                 : "the TLS handshake with the auth host "
+                                 ? "the host does not answer in time"
+                                 : "the TLS handshake with the host "
                                    "failed");
         return;
     }
@@ -282,7 +295,7 @@ ngx_http_kiro_fetch_ssl_handler(ngx_connection_t *c)
             ngx_log_error(NGX_LOG_ERR, &fetch->log, 0,
                           "SSL certificate verify error: (%l:%s)",
                           rc, X509_verify_cert_error_string(rc));
-            ngx_http_kiro_fetch_finish(fetch, "the certificate of the auth "
+            ngx_http_kiro_fetch_finish(fetch, "the certificate of the "
                                        "host does not verify, see "
                                        "\"ssl_trusted_certificate\"");
             return;
@@ -292,7 +305,7 @@ ngx_http_kiro_fetch_ssl_handler(ngx_connection_t *c)
             ngx_log_error(NGX_LOG_ERR, &fetch->log, 0,
                           "SSL certificate does not match \"%V\"",
                           &fetch->endpoint->host);
-            ngx_http_kiro_fetch_finish(fetch, "the certificate of the auth "
+            ngx_http_kiro_fetch_finish(fetch, "the certificate of the "
                                        "host is for another name");
             return;
         }
@@ -324,7 +337,7 @@ ngx_http_kiro_fetch_write_handler(ngx_event_t *wev)
     }
 
     if (wev->timedout) {
-        ngx_http_kiro_fetch_next(fetch, "the auth host does not answer in "
+        ngx_http_kiro_fetch_next(fetch, "the host does not answer in "
                                  "time");
         return;
     }
@@ -337,11 +350,11 @@ ngx_http_kiro_fetch_write_handler(ngx_event_t *wev)
     if (fetch->request.pos == fetch->request.start
         && ngx_http_kiro_fetch_test_connect(c) != NGX_OK)
     {
-        ngx_http_kiro_fetch_next(fetch, "connecting to the auth host failed");
+        ngx_http_kiro_fetch_next(fetch, "connecting to the host failed");
         return;
     }
 
-    fetch->log.action = "sending a request to the auth host";
+    fetch->log.action = "sending a request to the host";
 
     b = &fetch->request;
 
@@ -353,7 +366,7 @@ ngx_http_kiro_fetch_write_handler(ngx_event_t *wev)
 
             /* it may have got enough of it to rotate the token */
 
-            ngx_http_kiro_fetch_finish(fetch, "sending to the auth host "
+            ngx_http_kiro_fetch_finish(fetch, "sending to the host "
                                        "failed");
             return;
         }
@@ -381,7 +394,7 @@ ngx_http_kiro_fetch_write_handler(ngx_event_t *wev)
         return;
     }
 
-    fetch->log.action = "reading a response from the auth host";
+    fetch->log.action = "reading a response from the host";
 
     ngx_add_timer(c->read, ngx_http_kiro_fetch_left(fetch));
 
@@ -402,7 +415,7 @@ ngx_http_kiro_fetch_read_handler(ngx_event_t *rev)
     fetch = c->data;
 
     if (rev->timedout) {
-        ngx_http_kiro_fetch_finish(fetch, "the auth host does not answer in "
+        ngx_http_kiro_fetch_finish(fetch, "the host does not answer in "
                                    "time");
         return;
     }
@@ -437,7 +450,7 @@ ngx_http_kiro_fetch_read_handler(ngx_event_t *rev)
         }
 
         if (n == NGX_ERROR) {
-            ngx_http_kiro_fetch_finish(fetch, "the auth host closed the "
+            ngx_http_kiro_fetch_finish(fetch, "the host closed the "
                                        "connection");
             return;
         }
@@ -455,8 +468,8 @@ ngx_http_kiro_fetch_read_handler(ngx_event_t *rev)
 
         ngx_http_kiro_fetch_finish(fetch, rc == KIRO_OK ? NULL
                                    : rc == KIRO_NOMEM ? "out of memory"
-                                   : n == 0 ? "the auth host cut its answer"
-                                   : "the auth host sent no proper HTTP");
+                                   : n == 0 ? "the host cut its answer"
+                                   : "the host sent no proper HTTP");
         return;
     }
 }

@@ -18,8 +18,6 @@ static ngx_int_t ngx_http_kiro_parse(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 static ngx_int_t ngx_http_kiro_copy_body(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
-static ngx_http_kiro_peer_t *ngx_http_kiro_find_peer(ngx_http_request_t *r,
-    ngx_http_kiro_ctx_t *ctx);
 static ngx_int_t ngx_http_kiro_method(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx, ngx_http_kiro_route_t *route);
 static void ngx_http_kiro_ctx_cleanup(void *data);
@@ -51,7 +49,7 @@ static ngx_http_kiro_route_t  ngx_http_kiro_routes[] = {
       ngx_http_kiro_chat, 0 },
 
     { ngx_string("models"), NGX_HTTP_KIRO_GET, KIRO_API_OPENAI_CHAT,
-      NULL, 1 },
+      ngx_http_kiro_models, 1 },
 
     { ngx_string("usage"), NGX_HTTP_KIRO_GET, KIRO_API_OPENAI_CHAT,
       NULL, 0 },
@@ -92,6 +90,15 @@ ngx_http_kiro_handler(ngx_http_request_t *r)
     route = ngx_http_kiro_route(r, &path);
 
     if (route && (r->method & route->methods) && route->handler) {
+
+        ctx->rest.data = path.data + route->path.len;
+        ctx->rest.len = path.len - route->path.len;
+
+        if (ctx->rest.len) {
+            ctx->rest.data++;
+            ctx->rest.len--;
+        }
+
         return route->handler(r);
     }
 
@@ -190,6 +197,8 @@ ngx_http_kiro_path(ngx_http_request_t *r)
 }
 
 
+/* path is left at the route */
+
 static ngx_http_kiro_route_t *
 ngx_http_kiro_route(ngx_http_request_t *r, ngx_str_t *path)
 {
@@ -224,6 +233,7 @@ ngx_http_kiro_route(ngx_http_request_t *r, ngx_str_t *path)
         route = ngx_http_kiro_match(&rest);
 
         if (route && rest.len) {
+            *path = rest;
             return route;
         }
     }
@@ -420,7 +430,7 @@ ngx_http_kiro_chat(ngx_http_request_t *r)
 }
 
 
-static ngx_http_kiro_peer_t *
+ngx_http_kiro_peer_t *
 ngx_http_kiro_find_peer(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
     ngx_str_t              name;
@@ -519,6 +529,11 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         opts.aliases = klcf->aliases->elts;
         opts.naliases = klcf->aliases->nelts;
     }
+
+    (void) ngx_http_kiro_models_refresh(ctx->peer->account);
+
+    opts.catalogue = ngx_http_kiro_models_get(ctx->peer->account);
+    opts.known_models = klcf->unknown_model;
 
     if (ngx_http_kiro_session(r, &opts.session) != NGX_OK
         || ngx_http_kiro_login_id(r, ctx->peer->account, &opts.account)

@@ -48,6 +48,13 @@ static ngx_conf_enum_t  ngx_http_kiro_thinkings[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_kiro_unknown_models[] = {
+    { ngx_string("pass"), 0 },
+    { ngx_string("refuse"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_http_kiro_commands[] = {
 
     { ngx_string("kiro_zone"),
@@ -168,6 +175,13 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kiro_loc_conf_t, thinking),
       &ngx_http_kiro_thinkings },
+
+    { ngx_string("kiro_unknown_model"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, unknown_model),
+      &ngx_http_kiro_unknown_models },
 
     { ngx_string("kiro_set_header"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
@@ -322,6 +336,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
     conf->buffer_size = NGX_CONF_UNSET_SIZE;
     conf->max_response_size = NGX_CONF_UNSET_SIZE;
     conf->thinking = NGX_CONF_UNSET_UINT;
+    conf->unknown_model = NGX_CONF_UNSET_UINT;
     conf->filter = NGX_CONF_UNSET_UINT;
 
     return conf;
@@ -357,6 +372,7 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               prev->max_response_size, 32 * 1024 * 1024);
     ngx_conf_merge_uint_value(conf->thinking, prev->thinking,
                               KIRO_THINKING_AUTO);
+    ngx_conf_merge_uint_value(conf->unknown_model, prev->unknown_model, 0);
     ngx_conf_merge_uint_value(conf->filter, prev->filter, 0);
 
     if (conf->buffer_size < 1024) {

@@ -246,6 +246,19 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
     data->arn_len = view.profile_arn.len;
     ngx_memcpy(data->arn, view.profile_arn.data, view.profile_arn.len);
 
+    if (ngx_strlen(slot->fingerprint) != view.fingerprint.len
+        || ngx_memcmp(slot->fingerprint, view.fingerprint.data,
+                      view.fingerprint.len)
+           != 0)
+    {
+        /* another login: its models may be others */
+
+        slot->models.len = 0;
+        slot->models.version++;
+        slot->models.due = ngx_current_msec;
+        slot->models.fails = 0;
+    }
+
     ngx_memcpy(slot->fingerprint, view.fingerprint.data, view.fingerprint.len);
     slot->fingerprint[view.fingerprint.len] = '\0';
 
@@ -430,6 +443,7 @@ ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle)
     account = kmcf->accounts.elts;
 
     for (i = 0; i < kmcf->accounts.nelts; i++) {
+        ngx_http_kiro_models_abort(account[i]);
         ngx_http_kiro_refresh_abort(account[i]);
     }
 }

@@ -8,7 +8,7 @@
 
 
 #define NGX_HTTP_KIRO_ZONE_MAGIC   0x6b69726fU    /* "kiro" */
-#define NGX_HTTP_KIRO_ZONE_LAYOUT  1
+#define NGX_HTTP_KIRO_ZONE_LAYOUT  2
 
 
 static ngx_int_t ngx_http_kiro_zone_init(ngx_shm_zone_t *shm_zone, void *data);
@@ -116,6 +116,10 @@ ngx_http_kiro_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
+    /* whoever finds no room says so, and what it was for */
+
+    zone->shpool->log_nomem = 0;
+
     if (shm_zone->shm.exists) {
         sh = zone->shpool->data;
 
@@ -185,7 +189,7 @@ ngx_http_kiro_zone_slots(ngx_shm_zone_t *shm_zone, ngx_http_kiro_zone_t *zone)
         if (slot == NULL) {
             ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                           "kiro_zone \"%V\" has no room for the account \"%V\","
-                          " make it larger (about 80k an account)",
+                          " make it larger (about 100k an account)",
                           &shm_zone->shm.name, &account[i]->name);
             return NGX_ERROR;
         }
