@@ -13,6 +13,21 @@
 
 namespace kiro::kiro {
 
+namespace {
+
+// How the model is asked to think, and what of its thoughts it gets back.
+void think(chat::Conversation &conversation, kiro_thinking option, Request &request) {
+    ThinkingPlan plan =
+        plan_thinking(request.facts.reasoning, option, conversation.thinking, conversation.reasoning);
+    request.fields = std::move(plan.fields);
+    request.tagged = plan.tag_budget > 0;
+    if (plan.replay)
+        replay_reasoning(request.turns, request.seal_key, conversation.arena);
+    ask_for_tags(request.turns.back(), plan.tag_budget, conversation.arena);
+}
+
+} // namespace
+
 /*
  * The order matters: pairing needs alternating turns; hoisting needs ids; blank turns are known when all
  * texts are; the beginning that identifies a conversation must not have what depends on later turns, nor the
@@ -40,13 +55,7 @@ Request prepare(chat::Conversation &conversation, const Target &target) {
 
     fill_blank_turns(request.turns, !request.system.empty(), !request.closing.empty());
     identify(target.session, request);
-    ThinkingPlan plan = plan_thinking(request.facts.reasoning, target.thinking, conversation.thinking,
-                                      conversation.reasoning);
-    request.fields = std::move(plan.fields);
-    request.tagged = plan.tag_budget > 0;
-    if (plan.replay)
-        replay_reasoning(request.turns, request.seal_key, arena);
-    ask_for_tags(request.turns.back(), plan.tag_budget, arena);
+    think(conversation, target.thinking, request);
     measure(request);
     return request;
 }
