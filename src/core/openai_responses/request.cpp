@@ -148,7 +148,7 @@ public:
     }
 
 private:
-    const Path top;
+    const Path top = Path();
     chat::Conversation out;
     Echo echo;
     Input input;
