@@ -164,6 +164,8 @@ chat::Conversation read(Value root, bool count_only) {
     chat::Conversation out;
     Field model, user_id;
     bool has_messages = false;
+    Tools tools;
+    ToolChoice choice;
     Raw turn_effort;
     OutputConfig output;
     chat::OutputFormat output_format; // by its old name
@@ -183,15 +185,9 @@ chat::Conversation read(Value root, bool count_only) {
             chat::check_scalar({"stream", chat::ScalarKind::boolean}, value, top["stream"]);
             out.stream = !value.is_null() && value.boolean();
         } else if (key == "tools") {
-            Tools tools = read_tools(value, top["tools"]);
-            out.tools = std::move(tools.tools);
-            out.web_search = tools.web_search;
-            out.search = std::move(tools.search);
+            tools = read_tools(value, top["tools"]);
         } else if (key == "tool_choice") {
-            ToolChoice choice = read_tool_choice(value, top["tool_choice"]);
-            out.tool_mode = choice.mode;
-            out.tool_name = choice.name;
-            out.parallel_tools = choice.parallel;
+            choice = read_tool_choice(value, top["tool_choice"]);
         } else if (key == "thinking") {
             chat::add_thinking(out.thinking, chat::read_thinking(value, top["thinking"]));
         } else if (key == "output_config") {
@@ -217,6 +213,10 @@ chat::Conversation read(Value root, bool count_only) {
 
     if (!has_messages && !count_only)
         chat::missing(top["messages"]);
+    out.tools = std::move(tools.tools);
+    out.web_search = tools.web_search;
+    out.search = std::move(tools.search);
+    apply_tool_choice(choice, tools, out);
     out.thinking.effort = turn_effort.empty() ? output.effort : turn_effort;
     out.reasoning =
         out.thinking.mode != chat::ThinkingMode::unasked && out.thinking.mode != chat::ThinkingMode::off;

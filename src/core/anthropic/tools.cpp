@@ -1,5 +1,6 @@
 #include "core/anthropic/tools.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "core/chat/content.h"
@@ -76,7 +77,7 @@ std::vector<chat::Raw> read_domains(Value &value, const Path &path) {
 }
 
 // Null: a tool that nobody here can run; the search is noted in tools.
-std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools) {
+std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools, chat::Raw &its_name) {
     if (!value.is_object())
         chat::wrong_type(path, "an object", value.type());
     Field type, name, description, schema;
@@ -95,6 +96,8 @@ std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools
         else if (key == "blocked_domains")
             search.blocked = read_domains(member, path["blocked_domains"]);
     });
+    if (name.type == Type::string)
+        its_name = name.raw;
     chat::Raw kind = chat::optional_string(type, path["type"]);
     if (is_web_search(kind, name, schema)) {
         tools.web_search = true;
@@ -138,8 +141,11 @@ Tools read_tools(Value &value, const Path &path) {
         chat::wrong_type(path, "an array", value.type());
     value.items([&](size_t i, Value item) {
         Path at = path[i];
-        if (auto tool = read_tool(item, at, tools))
+        chat::Raw name;
+        if (auto tool = read_tool(item, at, tools, name))
             tools.tools.push_back(*tool);
+        else if (!name.empty())
+            tools.left_out.push_back(name);
     });
     return tools;
 }
@@ -162,16 +168,32 @@ ToolChoice read_tool_choice(Value &value, const Path &path) {
     });
     chat::Raw kind = chat::required_string(type, path["type"]);
     if (kind == "none") {
-        choice.mode = ToolMode::none;
+        choice.tools.mode = ToolMode::none;
     } else if (kind == "any") {
-        choice.mode = ToolMode::required;
+        choice.tools.mode = ToolMode::required;
     } else if (kind == "tool") {
-        choice.mode = ToolMode::named;
-        choice.name = chat::required_string(name, path["name"]);
+        choice.tools.mode = ToolMode::named;
+        const Path name_path = path["name"];
+        choice.tools.names.push_back({chat::required_string(name, name_path), {}, name_path.str()});
     } else if (kind != "auto") {
         chat::invalid(path["type"], "unknown tool choice " + chat::quoted(kind));
     }
     return choice;
+}
+
+void apply_tool_choice(const ToolChoice &choice, const Tools &tools, chat::Conversation &conversation) {
+    conversation.parallel_tools = choice.parallel;
+    if (choice.tools.mode == chat::ToolMode::named) {
+        const chat::Raw name = choice.tools.names.front().name;
+        const bool left_out =
+            std::find(tools.left_out.begin(), tools.left_out.end(), name) != tools.left_out.end();
+        if (left_out) { // the search still has to know; nothing else can be done about it
+            conversation.tool_mode = tools.web_search ? chat::ToolMode::named : chat::ToolMode::automatic;
+            conversation.tool_name = tools.web_search ? name : chat::Raw();
+            return;
+        }
+    }
+    chat::apply_tool_choice(choice.tools, conversation);
 }
 
 } // namespace kiro::anthropic

@@ -3,12 +3,14 @@
 
 #include "core/chat/conversation.h"
 #include "core/chat/invalid.h"
+#include "core/chat/tool_choice.h"
 #include "core/json/reader.h"
 
 namespace kiro::anthropic {
 
 struct Tools {
     std::vector<chat::Tool> tools;
+    std::vector<chat::Raw> left_out; // names of tools that nobody here can run
     bool web_search = false;
     chat::SearchOffer search;
 };
@@ -18,11 +20,13 @@ struct Tools {
 Tools read_tools(json::Value &value, const chat::Path &path);
 
 struct ToolChoice {
-    chat::ToolMode mode = chat::ToolMode::automatic;
-    chat::Raw name;
+    chat::ToolChoice tools;
     bool parallel = true;
 };
 
 ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
+
+// Throws if a tool is named that tools never had.
+void apply_tool_choice(const ToolChoice &choice, const Tools &tools, chat::Conversation &conversation);
 
 } // namespace kiro::anthropic

@@ -339,7 +339,7 @@ chat::Conversation read_request(Value root) {
     bool has_messages = false, has_tools = false, has_choice = false;
     uint64_t max_tokens = 0; // by its old name
     std::vector<chat::Tool> functions;
-    ToolChoice choice, function_call;
+    chat::ToolChoice choice, function_call;
     ThinkingWishes wishes;
 
     root.members([&](std::string_view key, Value value) {
@@ -401,9 +401,8 @@ chat::Conversation read_request(Value root) {
         out.legacy_functions = true;
     }
     if (!has_choice)
-        choice = function_call;
-    out.tool_mode = choice.mode;
-    out.tool_name = choice.name;
+        choice = std::move(function_call);
+    chat::apply_tool_choice(choice, out);
     return out;
 }
 

@@ -89,6 +89,103 @@ chat::Tool read_tool(Value &value, const Path &path) {
     return tool_of(flat, path, kind == "custom" && !flat.schema.present());
 }
 
+struct ModeWord {
+    std::string_view word;
+    chat::ToolMode mode;
+};
+
+constexpr ModeWord mode_words[] = {
+    {"auto", chat::ToolMode::automatic},
+    {"none", chat::ToolMode::none},
+    {"required", chat::ToolMode::required},
+    {"any", chat::ToolMode::required},
+};
+
+chat::ToolMode mode_of(chat::Raw word, const Path &path) {
+    for (const auto &known : mode_words) {
+        if (json::equals(word, known.word))
+            return known.mode;
+    }
+    chat::invalid(path, "unknown tool choice " + chat::quoted(word));
+}
+
+// tool_choice, or an entry of its list of tools.
+struct Choice {
+    Type shape = Type::null;
+    Field type, name, mode;
+    const char *holder = nullptr; // what the name stands in: "function", "custom" or nothing
+    bool own_list = false;        // mode and tools stand in "allowed_tools"
+    Type tools_shape = Type::null;
+    std::vector<Choice> tools;
+};
+
+Choice read_choice(Value &value, bool with_list);
+
+void read_choice_member(std::string_view key, Value &member, bool with_list, Choice &out) {
+    if (key == "type") {
+        out.type = chat::read_field(member);
+    } else if (key == "name") {
+        out.name = chat::read_field(member);
+    } else if (key == "mode") {
+        out.mode = chat::read_field(member);
+    } else if ((key == "function" || key == "custom") && member.is_object()) {
+        out.name = read_definition(member).name;
+        out.holder = key == "function" ? "function" : "custom";
+    } else if (key == "tools" && with_list) {
+        out.tools_shape = member.type();
+        out.tools.clear();
+        if (member.is_array())
+            member.items([&](size_t, Value item) { out.tools.push_back(read_choice(item, false)); });
+    }
+}
+
+Choice read_choice(Value &value, bool with_list) {
+    Choice out;
+    out.shape = value.type();
+    if (!value.is_object())
+        return out;
+    value.members([&](std::string_view key, Value member) {
+        if (key == "allowed_tools" && with_list && member.is_object()) {
+            out.own_list = true;
+            member.members([&](std::string_view inner, Value part) {
+                if (inner != "type")
+                    read_choice_member(inner, part, true, out);
+            });
+        } else {
+            read_choice_member(key, member, with_list, out);
+        }
+    });
+    return out;
+}
+
+chat::ToolName tool_name(const Choice &choice, const Path &path) {
+    const Path inner = choice.holder == nullptr ? path["name"] : path[choice.holder];
+    if (choice.holder == nullptr)
+        return {chat::required_string(choice.name, inner), {}, inner.str()};
+    const Path name = inner["name"];
+    return {chat::required_string(choice.name, name), {}, name.str()};
+}
+
+chat::ToolChoice allowed_tools(const Choice &choice, const Path &path) {
+    chat::ToolChoice out;
+    if (choice.mode.present())
+        out.mode = mode_of(chat::required_string(choice.mode, path["mode"]), path["mode"]);
+    const Path tools = path["tools"];
+    if (choice.tools_shape == Type::null)
+        chat::missing(tools);
+    if (choice.tools_shape != Type::array)
+        chat::wrong_type(tools, "an array", choice.tools_shape);
+    for (size_t i = 0; i < choice.tools.size(); i++) {
+        const Path at = tools[i];
+        if (choice.tools[i].shape != Type::object)
+            chat::wrong_type(at, "an object", choice.tools[i].shape);
+        out.names.push_back(tool_name(choice.tools[i], at));
+    }
+    if (out.names.empty()) // none of them
+        out.mode = chat::ToolMode::none;
+    return out;
+}
+
 } // namespace
 
 std::vector<chat::Tool> read_tools(Value &value, const Path &path) {
@@ -104,42 +201,21 @@ std::vector<chat::Tool> read_tools(Value &value, const Path &path) {
     return tools;
 }
 
-ToolChoice read_tool_choice(Value &value, const Path &path) {
-    using chat::ToolMode;
+chat::ToolChoice read_tool_choice(Value &value, const Path &path) {
     if (value.is_null())
         return {};
-    if (value.is_string()) {
-        chat::Raw word = value.string();
-        if (json::equals(word, "auto"))
-            return {};
-        if (json::equals(word, "none"))
-            return {ToolMode::none, {}};
-        if (json::equals(word, "required") || json::equals(word, "any"))
-            return {ToolMode::required, {}};
-        chat::invalid(path, "unknown tool choice " + chat::quoted(word));
-    }
+    if (value.is_string())
+        return {mode_of(value.string(), path), {}};
     if (!value.is_object())
         chat::wrong_type(path, "a string or an object", value.type());
-    Field type, name;
-    value.members([&](std::string_view key, Value member) {
-        if (key == "type")
-            type = chat::read_field(member);
-        else if (key == "name")
-            name = chat::read_field(member);
-        else if ((key == "function" || key == "custom") && member.is_object())
-            name = read_definition(member).name;
-    });
-    chat::Raw kind = chat::optional_string(type, path["type"]);
-    if (kind == "none")
-        return {ToolMode::none, {}};
-    if (kind == "auto" || kind == "allowed_tools")
-        return {};
-    if (kind == "any" || kind == "required")
-        return {ToolMode::required, {}};
+    const Choice choice = read_choice(value, true);
+    const Path type_path = path["type"];
+    const chat::Raw kind = chat::optional_string(choice.type, type_path);
+    if (kind == "allowed_tools")
+        return choice.own_list ? allowed_tools(choice, path["allowed_tools"]) : allowed_tools(choice, path);
     if (!kind.empty() && kind != "function" && kind != "custom" && kind != "tool")
-        chat::invalid(path["type"], "unknown tool choice " + chat::quoted(kind));
-    Path name_path = path["name"];
-    return {ToolMode::named, chat::required_string(name, name_path)};
+        return {mode_of(kind, type_path), {}};
+    return {chat::ToolMode::named, {tool_name(choice, path)}};
 }
 
 } // namespace kiro::openai_chat

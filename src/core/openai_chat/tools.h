@@ -3,17 +3,13 @@
 
 #include "core/chat/conversation.h"
 #include "core/chat/invalid.h"
+#include "core/chat/tool_choice.h"
 #include "core/json/reader.h"
 
 namespace kiro::openai_chat {
 
 std::vector<chat::Tool> read_tools(json::Value &value, const chat::Path &path);
 
-struct ToolChoice {
-    chat::ToolMode mode = chat::ToolMode::automatic;
-    chat::Raw name;
-};
-
-ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
+chat::ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
 
 } // namespace kiro::openai_chat
