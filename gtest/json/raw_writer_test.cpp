@@ -70,4 +70,10 @@ TEST(Writer, Numbers) {
     EXPECT_EQ(out, "-9223372036854775808 18446744073709551615 0.1 12 -1e+300 null");
 }
 
+TEST(Writer, MinifiedTextHasNoSpaceBetweenItsParts) {
+    std::string out = "x";
+    append_minified(out, " {\n \"a b\" : [ 1 ,\t\"c\\n d\" ] } ");
+    EXPECT_EQ(out, "x{\"a b\":[1,\"c\\n d\"]}");
+}
+
 } // namespace

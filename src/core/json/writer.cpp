@@ -94,6 +94,15 @@ std::string escaped(std::string_view utf8) {
     return out;
 }
 
+void append_minified(std::string &out, std::string_view json) {
+    const size_t before = out.size();
+    out.resize(before + json.size());
+    size_t size = 0;
+    if (simdjson::minify(json.data(), json.size(), out.data() + before, size) != simdjson::SUCCESS)
+        size = 0;
+    out.resize(before + size);
+}
+
 void append_int(std::string &out, int64_t value) {
     char buf[24];
     auto end = std::to_chars(buf, buf + sizeof(buf), value).ptr;

@@ -21,6 +21,9 @@ void append_raw_string(std::string &out, Raw raw);
 
 std::string escaped(std::string_view utf8);
 
+// A valid JSON text without the white space between its parts.
+void append_minified(std::string &out, std::string_view json);
+
 void append_int(std::string &out, int64_t value);
 void append_uint(std::string &out, uint64_t value);
 

@@ -1,7 +1,8 @@
 #include "core/openai_responses/echo.h"
 
 #include <array>
-#include <simdjson.h>
+
+#include "core/json/writer.h"
 
 namespace kiro::openai_responses {
 
@@ -34,16 +35,6 @@ constexpr std::array members{
     Member{"user", "null"},
 };
 
-// A client may write its JSON over many lines, an event's data is one.
-void append_minified(std::string &out, std::string_view json) {
-    const size_t before = out.size();
-    out.resize(before + json.size());
-    size_t size = 0;
-    if (simdjson::minify(json.data(), json.size(), out.data() + before, size) != simdjson::SUCCESS)
-        size = 0;
-    out.resize(before + size);
-}
-
 } // namespace
 
 bool Echo::take(std::string_view key, std::string_view raw) {
@@ -65,8 +56,8 @@ std::string Echo::text() const {
         out += "\":";
         if (given_[i].empty())
             out += members[i].absent;
-        else
-            append_minified(out, given_[i]);
+        else // a client may write its JSON over many lines, an event's data is one
+            json::append_minified(out, given_[i]);
         out += ',';
     }
     return out;

@@ -1,5 +1,7 @@
 #include "core/openai_responses/items.h"
 
+#include <algorithm>
+
 #include "core/chat/arguments.h"
 #include "core/chat/content.h"
 #include "core/chat/image.h"
@@ -300,7 +302,9 @@ private:
         } else if (is_list_of_parts(item.output_parts)) {
             chat::add_result_content(item.output_parts, output, arena, result);
         } else { // a built-in tool's record
-            result.texts.push_back(arena.keep(json::escaped(item.output.raw)));
+            std::string record;
+            json::append_minified(record, item.output.raw);
+            result.texts.push_back(arena.keep(json::escaped(record)));
         }
         add_block(chat::Role::user, std::move(result));
     }

@@ -2,6 +2,7 @@
 
 #include "core/chat/content.h"
 #include "core/chat/scalars.h"
+#include "core/chat/thinking.h"
 #include "core/chat/tool_choice.h"
 #include "core/openai_responses/echo.h"
 #include "core/openai_responses/items.h"
@@ -53,22 +54,16 @@ void check_object(Value &value, const Path &path) {
         chat::wrong_type(path, "an object", value.type());
 }
 
-struct Reasoning {
-    Field effort, summary;
-};
-
-Reasoning read_reasoning(Value value, const Path &path) {
-    Reasoning out;
-    check_object(value, path);
+bool wants_summary(Value value, const Path &path) {
+    Field summary, old;
     value.members([&](std::string_view key, Value member) {
-        if (key == "effort")
-            out.effort = chat::read_field(member);
-        else if (key == "summary" || (key == "generate_summary" && !out.summary.present()))
-            out.summary = chat::read_field(member);
+        if (key == "summary")
+            summary = chat::read_field(member);
+        else if (key == "generate_summary")
+            old = chat::read_field(member);
     });
-    chat::optional_string(out.effort, path["effort"]);
-    chat::optional_string(out.summary, path["summary"]);
-    return out;
+    return !chat::optional_string(summary, path["summary"]).empty() ||
+           !chat::optional_string(old, path["generate_summary"]).empty();
 }
 
 chat::OutputFormat read_format(Value &value, const Path &path) {
@@ -155,7 +150,9 @@ private:
     Tools tools;
     chat::ToolChoice choice;
     Field model, instructions, session;
-    bool has_input = false, sealed = false;
+    bool has_input = false;
+    bool sealed = false;  // the client wants what replays reasoning
+    bool summary = false; // and to read it
 
     void take(std::string_view key, Value &value) {
         if (key == "input") {
@@ -244,21 +241,14 @@ private:
     }
 
     void take_reasoning(const Field &field) {
-        Path path = top["reasoning"];
-        Reasoning wanted;
-        if (field.present()) {
-            need_container(field, "an object", path);
-            wanted = reread(field.raw, [&](Value value) { return read_reasoning(value, path); });
-        }
         out.thinking = {};
-        bool effort = wanted.effort.present();
-        if (effort) {
-            bool off = json::equals(wanted.effort.raw, "none");
-            out.thinking.mode = off ? chat::ThinkingMode::off : chat::ThinkingMode::adaptive;
-            out.thinking.effort = wanted.effort.raw;
-        }
-        // A client that sets the effort knows reasoning items.
-        shown = wanted.summary.present() || out.thinking.mode == chat::ThinkingMode::adaptive;
+        summary = false;
+        if (!field.present())
+            return;
+        Path path = top["reasoning"];
+        need_container(field, "an object", path);
+        out.thinking = reread(field.raw, [&](Value value) { return chat::read_reasoning(value, path); });
+        summary = reread(field.raw, [&](Value value) { return wants_summary(value, path); });
     }
 
     void take_text(const Field &field) {
@@ -270,7 +260,14 @@ private:
         out.output = reread(field.raw, [&](Value value) { return read_text(value, path); });
     }
 
-    bool shown = false; // the client wants to read the reasoning
+    // A client that asks for an effort knows reasoning items.
+    void show_reasoning() {
+        using chat::ThinkingMode;
+        ThinkingMode mode = out.thinking.mode;
+        bool shown = summary || (mode != ThinkingMode::unasked && mode != ThinkingMode::off);
+        out.reasoning = shown || sealed;
+        out.thinking.omitted = sealed && !shown;
+    }
 
     void finish() {
         if (!has_input)
@@ -286,8 +283,7 @@ private:
         out.tools.insert(out.tools.end(), input.added.tools.begin(), input.added.tools.end());
         out.web_search = tools.web_search || input.added.web_search;
         chat::apply_tool_choice(choice, out);
-        out.reasoning = shown || sealed;
-        out.thinking.omitted = sealed && !shown;
+        show_reasoning();
         out.echo = out.arena.keep(echo.text());
     }
 };

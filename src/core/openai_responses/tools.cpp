@@ -100,7 +100,7 @@ Raw freeform_description(const Definition &definition, Raw description, chat::Ar
         return description;
     std::string text(description);
     text += text.empty() ? "" : "\\n\\n";
-    text += "The input is plain text, not JSON. It must match this ";
+    text += "input is the whole text as it is, not JSON. It must match this ";
     if (definition.format.syntax.type == Type::string) {
         text += definition.format.syntax.raw;
         text += ' ';
