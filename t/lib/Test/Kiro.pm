@@ -38,7 +38,8 @@ use Test::More ();
 use Time::HiRes qw(time sleep);
 
 use Test::Kiro::HTTP;
-use Test::Kiro::SSE qw(check_openai check_anthropic check_openai_object check_anthropic_object);
+use Test::Kiro::SSE qw(check_openai check_anthropic check_responses
+    check_openai_object check_anthropic_object check_responses_object);
 
 our @EXPORT = qw(json scripted);
 
@@ -517,6 +518,11 @@ sub anthropic_body {
         : ref $what ? %$what : (messages => [ { role => 'user', content => $what } ]) };
 }
 
+sub responses_body {
+    my ($self, $what, %more) = @_;
+    return { model => 'claude-sonnet-4.5', input => $what, %more };
+}
+
 # Options: stream, usage, body => {more members}, and those of Test::Kiro::HTTP.
 sub openai_x {
     my ($self, $what, %o) = @_;
@@ -536,6 +542,13 @@ sub anthropic_x {
     return $self->exchange('POST', delete $o{path} // '/v1/messages', $self->anthropic_body($what, %more), %o);
 }
 
+sub responses_x {
+    my ($self, $what, %o) = @_;
+    my %more = %{ delete $o{body} // {} };
+    $more{stream} = JSON::PP::true if delete $o{stream};
+    return $self->exchange('POST', delete $o{path} // '/v1/responses', $self->responses_body($what, %more), %o);
+}
+
 sub openai {
     my ($self, $what, %o) = @_;
     my $timeout = delete $o{timeout} // 30;
@@ -546,6 +559,12 @@ sub anthropic {
     my ($self, $what, %o) = @_;
     my $timeout = delete $o{timeout} // 30;
     return ($self->run($timeout, $self->anthropic_x($what, %o)))[0];
+}
+
+sub responses {
+    my ($self, $what, %o) = @_;
+    my $timeout = delete $o{timeout} // 30;
+    return ($self->run($timeout, $self->responses_x($what, %o)))[0];
 }
 
 # --- assertions ------------------------------------------------------------
@@ -576,6 +595,18 @@ sub anthropic_stream {
     my ($self, $r, $name, %o) = @_;
     $self->ok_response($r, 200, qr{^text/event-stream}, $name);
     return _no_faults($r, check_anthropic($r->{body}, %o), $name);
+}
+
+sub responses_stream {
+    my ($self, $r, $name) = @_;
+    $self->ok_response($r, 200, qr{^text/event-stream}, $name);
+    return _no_faults($r, check_responses($r->{body}), $name);
+}
+
+sub responses_object {
+    my ($self, $r, $name) = @_;
+    $self->ok_response($r, 200, qr{^application/json}, $name);
+    return _no_faults($r, check_responses_object($r->{body}), $name);
 }
 
 sub openai_object {

@@ -1,6 +1,6 @@
 package Test::Kiro::SSE;
 
-# Server-sent events as strict clients read them, and the grammar of both
+# Server-sent events as strict clients read them, and the grammar of the
 # dialects' streams. A checker returns { ..., faults => [sentences] }.
 
 use strict;
@@ -10,7 +10,8 @@ use Encode   ();
 use Exporter qw(import);
 use JSON::PP ();
 
-our @EXPORT_OK = qw(parse_sse check_openai check_anthropic check_openai_object check_anthropic_object);
+our @EXPORT_OK = qw(parse_sse check_openai check_anthropic check_responses
+    check_openai_object check_anthropic_object check_responses_object);
 
 my $json = JSON::PP->new->utf8->allow_nonref;
 
@@ -307,6 +308,181 @@ sub check_anthropic {
         _searches(\%s, \@faults);
     }
     $s{faults} = \@faults;
+    return \%s;
+}
+
+# Of a finished item: notes what it brings.
+sub _responses_item {
+    my ($s, $i, $faults) = @_;
+    my $type = $i->{type} // '';
+    push @$faults, 'item without id' unless length($i->{id} // '');
+    push @{ $s->{items} }, $i;
+    if ($type eq 'message') {
+        push @$faults, 'message: role'    unless ($i->{role} // '') eq 'assistant';
+        push @$faults, 'message: content' unless ref $i->{content} eq 'ARRAY' && @{ $i->{content} };
+        for my $part (@{ $i->{content} // [] }) {
+            push @$faults, 'part: type'        unless ($part->{type} // '') eq 'output_text';
+            push @$faults, 'part: annotations' unless ref $part->{annotations} eq 'ARRAY';
+            $s->{text} .= $part->{text} // '';
+        }
+    }
+    elsif ($type eq 'reasoning') {
+        push @$faults, 'reasoning: summary' unless ref $i->{summary} eq 'ARRAY';
+        $s->{reasoning} .= $_->{text} for @{ $i->{summary} // [] };
+    }
+    elsif ($type eq 'function_call' || $type eq 'custom_tool_call') {
+        my $key = $type eq 'function_call' ? 'arguments' : 'input';
+        my $text = $i->{$key};
+        push @$faults, "$type: status" unless ($i->{status} // '') eq 'completed';
+        for (qw(call_id name)) { push @$faults, "$type: $_" unless length($i->{$_} // '') }
+        push @$faults, "$type: $key is no string" if !defined $text || ref $text;
+        my $v = $text;
+        if ($type eq 'function_call') {
+            $v = eval { $json->decode(Encode::encode('UTF-8', $text)) };
+            push @$faults, "arguments are no object: $text" unless ref $v eq 'HASH';
+        }
+        push @{ $s->{tools} }, { id => $i->{call_id}, name => $i->{name}, namespace => $i->{namespace},
+            type => $type, input => $v };
+    }
+    else { push @$faults, "unknown item $type" }
+    return;
+}
+
+# What all response objects have.
+sub _response {
+    my ($o, $faults) = @_;
+    if (ref $o ne 'HASH') { push @$faults, 'no response object'; return {} }
+    push @$faults, 'object'     unless ($o->{object} // '') eq 'response';
+    push @$faults, 'id'         unless ($o->{id}     // '') =~ /^resp_\w+$/;
+    push @$faults, 'created_at' unless _is_int($o->{created_at});
+    push @$faults, 'model'      unless length($o->{model} // '');
+    for (qw(output tools)) { push @$faults, "$_ is no list" unless ref $o->{$_} eq 'ARRAY' }
+    for (qw(error incomplete_details instructions metadata parallel_tool_calls reasoning text tool_choice usage)) {
+        push @$faults, "no $_" unless exists $o->{$_};
+    }
+    my $u = $o->{usage};
+    if (defined $u) {
+        for (qw(input_tokens output_tokens total_tokens)) { push @$faults, "usage.$_" unless _is_int($u->{$_}) }
+        push @$faults, 'total_tokens is not the sum'
+            if ($u->{input_tokens} // 0) + ($u->{output_tokens} // 0) != ($u->{total_tokens} // -1);
+    }
+    return $o;
+}
+
+# {text, reasoning, tools => [{id,name,namespace,type,input}], items, status, why, usage, error, id, model, texts, response, faults}
+sub check_responses {
+    my ($body) = @_;
+    my @faults;
+    my %s = (text => '', reasoning => '', tools => [], items => [], texts => [], comments => 0);
+    my ($n, $open, %got, $end) = (0);
+    my %stem = (
+        message   => 'response.output_text',            function_call => 'response.function_call_arguments',
+        reasoning => 'response.reasoning_summary_text', custom_tool_call => 'response.custom_tool_call_input',
+    );
+    my %part = (message => 'response.content_part', reasoning => 'response.reasoning_summary_part');
+    my %whole = (message => 'text', reasoning => 'text', function_call => 'arguments', custom_tool_call => 'input');
+    for my $e (parse_sse($body, \@faults)) {
+        if (!defined $e->{data}) { $s{comments}++; next }
+        my $d = _decode($e->{data}, \@faults) or next;
+        my $type = $d->{type} // '';
+        push @faults, "event line and type differ: " . ($e->{event} // 'none') . " / $type" if ($e->{event} // '') ne $type;
+        push @faults, "$type after the end" if $end;
+        push @faults, "sequence_number of $type" if ($d->{sequence_number} // -1) ne $n++;
+        if ($type eq 'error') {
+            push @faults, 'error without code or message' unless length($d->{code} // '') && length($d->{message} // '');
+            push @faults, 'error without param' unless exists $d->{param};
+            $s{error} = $end = $d;
+        }
+        elsif ($type =~ /^response\.(created|in_progress|completed|incomplete|failed)$/) {
+            my $word = $1;
+            my $o    = _response($d->{response}, \@faults);
+            push @faults, "$type at $n"     if $word eq 'created' && $n != 1 || $word eq 'in_progress' && $n != 2;
+            push @faults, "$type too early" if $word !~ /^(?:created|in_progress)$/ && $n < 3;
+            push @faults, "$type: status " . ($o->{status} // '')
+                if ($o->{status} // '') ne ($word eq 'created' ? 'in_progress' : $word);
+            $s{id} //= $o->{id};
+            push @faults, 'the id changes' if ($o->{id} // '') ne ($s{id} // '');
+            if ($n <= 2) {
+                push @faults, "$type: output" if @{ $o->{output} // [] };
+                next;
+            }
+            push @faults, 'an item is open at the end' if $open;
+            push @faults, 'output is not what was streamed'
+                if $json->canonical->encode($o->{output} // []) ne $json->canonical->encode($s{items});
+            push @faults, 'no usage' if $word ne 'failed' && !$o->{usage};
+            @s{qw(response status model usage)} = ($o, @$o{qw(status model usage)});
+            $s{why}   = $o->{incomplete_details}{reason} if $word eq 'incomplete';
+            $s{error} = $o->{error}                      if $word eq 'failed';
+            push @faults, 'failed without code or message'
+                if $word eq 'failed' && !(length($o->{error}{code} // '') && length($o->{error}{message} // ''));
+            $end = $o;
+        }
+        elsif ($n < 3) { push @faults, "$type before response.in_progress" }
+        elsif (($d->{output_index} // -1) ne @{ $s{items} }) { push @faults, "$type: output_index" }
+        elsif ($type eq 'response.output_item.added') {
+            push @faults, 'two open items' if $open;
+            $open = $d->{item} // {};
+            my $t = $open->{type} // '';
+            %got = (text => '');
+            push @faults, "unknown item $t" unless $stem{$t};
+            push @faults, 'added: content'  if $t eq 'message'   && @{ $open->{content} // [1] };
+            push @faults, 'added: summary'  if $t eq 'reasoning' && @{ $open->{summary} // [1] };
+            push @faults, "added: $whole{$t}" if $t =~ /call$/ && ($open->{ $whole{$t} } // 'x') ne '';
+        }
+        elsif (!$open) { push @faults, "$type without an item" }
+        elsif ($type eq 'response.output_item.done') {
+            my $i = $d->{item} // {};
+            for (qw(id type call_id name)) {
+                push @faults, "$_ of the item changes" if ($i->{$_} // '') ne ($open->{$_} // '');
+            }
+            my %one = (text => '', reasoning => '', tools => [], items => []);
+            _responses_item(\%one, $i, \@faults);
+            my $t = $i->{type} // '';
+            my $seen = $t eq 'message' ? $one{text} : $t eq 'reasoning' ? $one{reasoning} : $i->{ $whole{$t} // '' };
+            push @faults, "$t differs from its deltas" if ($seen // '') ne $got{text};
+            push @faults, "$t: a part is open" if $part{$t} && ($got{added} // 0) != ($got{done} // 0);
+            _responses_item(\%s, $i, []);
+            undef $open;
+        }
+        elsif (($d->{item_id} // '') ne ($open->{id} // '')) { push @faults, "$type: item_id" }
+        else {
+            my $t = $open->{type} // '';
+            my $index = { message => 'content_index', reasoning => 'summary_index' }->{$t};
+            push @faults, "$type: $index" if $index && ($d->{$index} // -1) ne 0;
+            if    ($part{$t} && $type eq "$part{$t}.added") { push @faults, 'two parts' if $got{added}++ }
+            elsif ($part{$t} && $type eq "$part{$t}.done") {
+                push @faults, "$type before its text" unless $got{whole};
+                push @faults, "$type: text" if ($d->{part}{text} // '') ne $got{text};
+                $got{done}++;
+            }
+            elsif ($type eq "$stem{$t}.delta") {
+                push @faults, "$type outside of a part" if $got{whole} || $part{$t} && !$got{added};
+                $got{text} .= $d->{delta};
+                push @{ $s{texts} }, [ $e->{at}, $d->{delta} ] if $t eq 'message';
+            }
+            elsif ($type eq "$stem{$t}.done") {
+                push @faults, "$type twice" if $got{whole}++;
+                push @faults, "$type differs from its deltas" if ($d->{ $whole{$t} } // '') ne $got{text};
+            }
+            else { push @faults, "unknown event $type" }
+        }
+    }
+    push @faults, 'no terminal event' unless $end;
+    $s{faults} = \@faults;
+    return \%s;
+}
+
+sub check_responses_object {
+    my ($body) = @_;
+    my @faults;
+    my $o = _response(_decode($body, \@faults), \@faults);
+    my %s = (text => '', reasoning => '', tools => [], items => [], faults => \@faults, response => $o,
+        map({ $_ => $o->{$_} } qw(id model status usage)));
+    push @faults, 'status' unless ($o->{status} // '') =~ /^(?:completed|incomplete)$/;
+    push @faults, 'usage'  unless ref $o->{usage} eq 'HASH';
+    push @faults, 'error'  if defined $o->{error};
+    $s{why} = $o->{incomplete_details}{reason} if ref $o->{incomplete_details};
+    _responses_item(\%s, $_, \@faults) for @{ $o->{output} // [] };
     return \%s;
 }
 
