@@ -1,6 +1,7 @@
 #include "core/openai_responses/request.h"
 
 #include "core/chat/content.h"
+#include "core/chat/ending.h"
 #include "core/chat/scalars.h"
 #include "core/chat/thinking.h"
 #include "core/chat/tool_choice.h"
@@ -66,45 +67,12 @@ bool wants_summary(Value value, const Path &path) {
            !chat::optional_string(old, path["generate_summary"]).empty();
 }
 
-chat::OutputFormat read_format(Value &value, const Path &path) {
-    chat::OutputFormat out;
-    if (value.is_null())
-        return out;
-    check_object(value, path);
-    Field type, name, schema;
-    value.members([&](std::string_view key, Value member) {
-        if (key == "type")
-            type = chat::read_field(member);
-        else if (key == "name")
-            name = chat::read_field(member);
-        else if (key == "schema")
-            schema = chat::read_field(member);
-    });
-    Path type_path = path["type"];
-    Raw kind = chat::required_string(type, type_path);
-    if (json::equals(kind, "json_object")) {
-        out.kind = chat::OutputKind::json_object;
-    } else if (json::equals(kind, "json_schema")) {
-        out.kind = chat::OutputKind::json_schema;
-        out.name = chat::optional_string(name, path["name"]);
-        if (!schema.present())
-            chat::missing(path["schema"]);
-        if (schema.type != Type::object)
-            chat::wrong_type(path["schema"], "an object", schema.type);
-        out.schema = schema.raw;
-    } else if (!json::equals(kind, "text")) {
-        chat::invalid(type_path,
-                      "unknown format " + chat::quoted(kind) + "; expected text, json_object or json_schema");
-    }
-    return out;
-}
-
 chat::OutputFormat read_text(Value value, const Path &path) {
     chat::OutputFormat out;
     check_object(value, path);
     value.members([&](std::string_view key, Value member) {
         if (key == "format")
-            out = read_format(member, path["format"]);
+            out = chat::read_output_format(member, path["format"]);
     });
     return out;
 }
