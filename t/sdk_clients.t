@@ -11,7 +11,7 @@ use Test::Kiro::Clients;
 my $node = node(18);
 my $t = gateway(sim => ['--expired'])->start;
 
-script($t, $node, $_, min => 30) for qw(openai anthropic);
+script($t, $node, $_, min => 30) for qw(openai responses anthropic);
 is($t->stats->{refresh}, 1, 'one refresh for all of it');
 accepted($t);
 
