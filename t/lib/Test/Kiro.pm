@@ -514,7 +514,7 @@ sub openai_body {
 
 sub anthropic_body {
     my ($self, $what, %more) = @_;
-    return { model => 'claude-sonnet-4-5', max_tokens => 1024, %more, ref $what eq 'ARRAY' ? (messages => $what)
+    return { model => 'claude-sonnet-4-5', max_tokens => 1_000_000, %more, ref $what eq 'ARRAY' ? (messages => $what)
         : ref $what ? %$what : (messages => [ { role => 'user', content => $what } ]) };
 }
 
