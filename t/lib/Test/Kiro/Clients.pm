@@ -111,7 +111,7 @@ sub node {
     return $node;
 }
 
-# The path of a program of t/clients/cli, installed when it is not there.
+# A program of t/clients/cli by a pattern, installed when it is not there.
 sub program {
     my ($name, $path) = @_;
     skip_test("$name: no package for this architecture") unless $arch;
@@ -119,8 +119,9 @@ sub program {
     skip_test("$name: there is no npm to install it") unless grep { -x "$_/npm" } split /:/, $ENV{PATH};
     my $why = install("$dir/cli/$name", "$cache/$name", 240);
     skip_test("$name could not be installed: $why") if $why;
-    skip_test("$name: this architecture's package has no $path") unless -x $path;
-    return $path;
+    my ($file) = grep { -x } glob $path;
+    skip_test("$name: this architecture's package has no $path") unless $file;
+    return $file;
 }
 
 # Test::Kiro for clients: long bodies stay in memory, and are kept on demand.
