@@ -344,6 +344,7 @@ struct ngx_http_kiro_ctx_s {
     ngx_event_t                      ping;
     ngx_msec_t                       token_deadline;
     ngx_queue_t                      waiter;
+    ngx_http_request_t             **count;       /* where a thread's work knows us */
 
     /* body filter */
     ngx_chain_t                     *in;
@@ -370,6 +371,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         waiting:1;   /* in the account's queue */
     unsigned                         first_seen:1;
     unsigned                         answered:1;  /* by the service */
+    unsigned                         count_only:1;
     unsigned                         filter:1;    /* kiro_filter */
     unsigned                         own:1;       /* an answer of our own */
     unsigned                         replace:1;   /* a special response */
@@ -407,6 +409,7 @@ ngx_http_kiro_account_t *ngx_http_kiro_account_find(
 /* ngx_http_kiro_exchange.c */
 void ngx_http_kiro_exchange_start(ngx_http_request_t *r);
 void ngx_http_kiro_exchange_wake(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_park(ngx_http_request_t *r);
 void ngx_http_kiro_first_token(ngx_http_kiro_ctx_t *ctx);
 ngx_int_t ngx_http_kiro_commit(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
@@ -415,6 +418,10 @@ ngx_int_t ngx_http_kiro_commit(ngx_http_request_t *r,
 ngx_int_t ngx_http_kiro_session(ngx_http_request_t *r, kiro_str *session);
 ngx_int_t ngx_http_kiro_login_id(ngx_http_request_t *r,
     ngx_http_kiro_account_t *account, kiro_str *id);
+
+/* ngx_http_kiro_count.c */
+void ngx_http_kiro_count_tokens(ngx_http_request_t *r);
+void ngx_http_kiro_count_prompt(ngx_http_kiro_ctx_t *ctx);
 
 /* ngx_http_kiro_upstream.c */
 ngx_int_t ngx_http_kiro_attempt_start(ngx_http_request_t *sr,

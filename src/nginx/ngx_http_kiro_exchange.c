@@ -13,8 +13,6 @@ static void ngx_http_kiro_exchange_step(ngx_event_t *ev);
 static void ngx_http_kiro_exchange_run(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 static void ngx_http_kiro_exchange_resume(ngx_http_request_t *r);
-static void ngx_http_kiro_exchange_park(ngx_http_request_t *r,
-    ngx_http_kiro_ctx_t *ctx);
 static void ngx_http_kiro_exchange_token(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 static void ngx_http_kiro_exchange_attempt(ngx_http_request_t *r,
@@ -72,7 +70,7 @@ ngx_http_kiro_exchange_start(ngx_http_request_t *r)
 
     ctx->state = NGX_HTTP_KIRO_TOKEN;
 
-    ngx_http_kiro_exchange_park(r, ctx);
+    ngx_http_kiro_park(r);
 
     /* not from inside of the body callback: HTTP/2 needs posted requests run */
 
@@ -93,8 +91,8 @@ ngx_http_kiro_exchange_wake(ngx_http_kiro_ctx_t *ctx)
 
 /* makes a parked request notice that its client left */
 
-static void
-ngx_http_kiro_exchange_park(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+void
+ngx_http_kiro_park(ngx_http_request_t *r)
 {
     ngx_connection_t  *c;
 
@@ -369,7 +367,7 @@ ngx_http_kiro_exchange_attempted(ngx_http_request_t *r,
         return;
     }
 
-    ngx_http_kiro_exchange_park(r, ctx);
+    ngx_http_kiro_park(r);
 
     if (ctx->outcome != NGX_HTTP_KIRO_COMPLETE) {
         ngx_http_kiro_exchange_retry(r, ctx);

@@ -12,6 +12,7 @@ static ngx_http_kiro_route_t *ngx_http_kiro_route(ngx_http_request_t *r,
 static ngx_http_kiro_route_t *ngx_http_kiro_match(ngx_str_t *path);
 static ngx_str_t ngx_http_kiro_path(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kiro_chat(ngx_http_request_t *r);
+static ngx_int_t ngx_http_kiro_count(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kiro_root(ngx_http_request_t *r);
 static void ngx_http_kiro_chat_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kiro_parse(ngx_http_request_t *r,
@@ -40,7 +41,7 @@ static ngx_http_kiro_route_t  ngx_http_kiro_routes[] = {
       ngx_http_kiro_chat, 0 },
 
     { ngx_string("messages/count_tokens"), NGX_HTTP_POST, KIRO_API_ANTHROPIC,
-      NULL, 0 },
+      ngx_http_kiro_count, 0 },
 
     { ngx_string("messages/batches"), NGX_HTTP_KIRO_GET|NGX_HTTP_POST,
       KIRO_API_ANTHROPIC, NULL, 1 },
@@ -430,6 +431,19 @@ ngx_http_kiro_chat(ngx_http_request_t *r)
 }
 
 
+static ngx_int_t
+ngx_http_kiro_count(ngx_http_request_t *r)
+{
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    ctx->count_only = 1;
+
+    return ngx_http_kiro_chat(r);
+}
+
+
 ngx_http_kiro_peer_t *
 ngx_http_kiro_find_peer(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
@@ -480,7 +494,13 @@ ngx_http_kiro_chat_body(ngx_http_request_t *r)
 
     rc = ngx_http_kiro_parse(r, ctx);
 
+    if (rc == NGX_OK && ctx->count_only) {
+        ngx_http_kiro_count_tokens(r);
+        return;
+    }
+
     if (rc == NGX_OK) {
+        ngx_http_kiro_count_prompt(ctx);
         ngx_http_kiro_exchange_start(r);
         return;
     }
@@ -524,6 +544,7 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     opts.api = ctx->api;
     opts.default_model = ngx_http_kiro_str(&klcf->default_model);
     opts.thinking = (kiro_thinking) klcf->thinking;
+    opts.count_only = ctx->count_only;
 
     if (klcf->aliases) {
         opts.aliases = klcf->aliases->elts;

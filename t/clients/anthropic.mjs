@@ -131,6 +131,20 @@ await test('image', async () => {
   same(images?.[0]?.source?.bytes, png, 'the bytes that went up');
 });
 
+await test('count tokens', async () => {
+  const request = { model, messages: ask(scripted({ words: 2 })), system: 'Be brief.', tools };
+  const { input_tokens } = await client.messages.countTokens(request);
+  ok(Number.isInteger(input_tokens) && input_tokens > 50, 'a number', input_tokens);
+  const stream = await client.messages.create({ ...request, max_tokens, stream: true });
+  for await (const event of stream) {
+    if (event.type === 'message_start') same(event.message.usage.input_tokens, input_tokens, 'as in message_start');
+  }
+  const more = await client.beta.messages.countTokens({ ...request, system: 'Be brief, and then some more words.' });
+  ok(more.input_tokens > input_tokens, 'grows with the request', more);
+  await throws(() => client.messages.countTokens({ model, messages: [{ role: 'nobody', content: 'x' }] }), 'a wrong role',
+    (error) => ok(error instanceof BadRequestError && error.message.includes('role'), 'BadRequestError', error));
+});
+
 await test('bad request', () => throws(
   () => client.messages.create({ model, max_tokens, messages: [] }), 'bad request',
   (error) => {

@@ -234,7 +234,10 @@ chat::Conversation read_request(Value root) {
 }
 
 chat::Conversation read_count_request(Value root) {
-    return read(root, true);
+    chat::Conversation out = read(root, true);
+    if (out.messages.empty())
+        out.messages.push_back({chat::Role::user, {}});
+    return out;
 }
 
 } // namespace kiro::anthropic

@@ -101,7 +101,7 @@ struct SearchOffer {
 struct Conversation {
     Raw model; // empty: the client names none
     std::vector<Raw> system;
-    std::vector<Message> messages; // not empty, but where tokens are only counted
+    std::vector<Message> messages; // not empty
     std::vector<Tool> tools;
     ToolMode tool_mode = ToolMode::automatic;
     Raw tool_name;                  // for ToolMode::named
