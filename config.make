@@ -1,6 +1,7 @@
 cat << END                                                    >> $NGX_MAKEFILE
 
 $KIRO_LIB:	kirocore-build
+	@:
 
 kirocore-build:
 	cmake -S $ngx_addon_dir -B $KIRO_BUILD -DKIRO_CORE_ONLY=ON \
