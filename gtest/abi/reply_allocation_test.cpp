@@ -1,5 +1,6 @@
 // No allocation per token: counts what operator new is asked for while text streams.
 
+#include "support/client_request.h"
 #include "support/frames.h"
 #include "support/reply_run.h"
 
@@ -63,13 +64,21 @@ __attribute__((noinline)) void operator delete(void *p, std::size_t) noexcept {
 
 namespace {
 
-// piece: how many bytes a feed has. Returns the allocations over 1000 frames after a warm-up.
-size_t measure(const test::Mode &mode, const std::string &frame, size_t piece) {
+// piece: how many bytes a feed has; request: what the reply answers, may be null. Returns the allocations
+// over 1000 frames after a warm-up.
+size_t measure(const test::Mode &mode, const std::string &frame, size_t piece,
+               const kiro_request *request = nullptr) {
     std::string bytes;
     for (int i = 0; i < 1000; ++i) {
         bytes += frame;
     }
-    test::Reply reply = test::make_reply(mode);
+    kiro_reply_options opts{};
+    opts.api = mode.api;
+    opts.stream = mode.stream;
+    opts.request = request;
+    opts.model = {"claude-sonnet-4.5", 17};
+    opts.id = {"0123456789abcdef", 16};
+    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
     size_t output = 0;
     const auto pass = [&] {
         for (size_t at = 0; at < bytes.size(); at += piece) {
@@ -101,6 +110,27 @@ TEST(ReplyAllocation, NoneForAToken) {
             EXPECT_EQ(measure(mode, frame, frame.size()), 0u) << mode.name;
             EXPECT_EQ(measure(mode, frame, 4096), 0u) << mode.name;
             EXPECT_EQ(measure(mode, frame, 7), 0u) << mode.name;
+        }
+    }
+}
+
+// The stages that most requests have, and those that few have.
+TEST(ReplyAllocation, NoneForATokenBehindStages) {
+    constexpr std::string_view requests[] = {
+        R"({"model":"m","messages":[{"role":"user","content":"x"}],"stop":["\ntokx","kenx"],)"
+        R"("max_tokens":1000000})",
+        R"({"model":"m","messages":[{"role":"user","content":"x"}],"stop":"END","max_tokens":1000000,)"
+        R"("response_format":{"type":"json_object"},"reasoning_effort":"high"})",
+    };
+    for (std::string_view body : requests) {
+        kiro::test::ClientRequest request;
+        request.options.thinking = KIRO_THINKING_TAGS;
+        ASSERT_TRUE(request.parse(body)) << request.failure.message;
+        for (const std::string &frame :
+             {test::text_event("token"), test::text_event(R"(\ntoken\n)"), test::text_event("``<tok\\n"),
+              test::event("reasoningContentEvent", R"({"text":"token"})")}) {
+            EXPECT_EQ(measure(test::kModes[0], frame, 4096, request.request.get()), 0u) << frame;
+            EXPECT_EQ(measure(test::kModes[0], frame, 7, request.request.get()), 0u) << frame;
         }
     }
 }
