@@ -35,14 +35,27 @@ for my $api (qw(openai-compatible anthropic openai)) {
             map({ ("XDG_" . uc($_) . '_HOME' => "$home/.$_") } qw(config data cache state)),
         });
         is($r->{status}, 0, "$name: it ended well") or diag("$r->{out}\n$r->{err}");
-        diag $r->{out}, $r->{err};
         return $r->{out};
     };
+    # Three steps: two calls at once, one more, then the answer. The plan has a name since opencode quotes what it is given.
+    my $last = { reasoning => { text => 'Enough.' }, text => "all done over $api" };
+    my $next = { text => 'Now I look.', tools => [ call('read', filePath => "$home/work/file.txt"), bash(says($last)) ] };
+    $t->sim(POST => 'plan', { name => "first-$api", plan => {
+        reasoning => { text => 'I write it and look at it.' },
+        text      => 'I write it.',
+        tools     => [ call('write', filePath => "$home/work/file.txt", content => "made by me\n"), bash(says($next)) ],
+    } });
     my $seen = () = $t->seen;
-    $t->sim(POST => 'plan', { name => "first-$api", plan => { text => 'I run it.', tools => [ bash('echo made-by-$((40+2))') ] } });
-    my $out = $run->($api, "[[sim:first-$api]]");
-    like($out, qr/made-by-42/, "$api: the last answer");
-    diag json([results($t, $seen)]);
+    like($run->($api, "[[sim:first-$api]]"), qr/all done over $api/, "$api: the last answer");
+    my @results = results($t, $seen);
+    is(scalar @results, 4, "$api: a title and three requests");
+    is(scalar(grep { /made by me/ } @results), 1, "$api: the file's text went up as a result");
+
+    # The second prompt of the same conversation.
+    like($run->("$api, continued", '--continue', '[[sim:words:4]]'), qr/word1 word2 word3 word4/, "$api: the second answer");
+    my $state = ($t->seen)[-1]{body}{conversationState};
+    is(scalar(map { @{ $_->{assistantResponseMessage}{toolUses} // [] } } @{ $state->{history} }), 4,
+        "$api: the calls are in the history");
 }
 
 accepted($t);
