@@ -10,6 +10,6 @@ use Test::Kiro::Clients;
 
 my $node = node(18);
 my $t = gateway()->start;
-script($t, $node, 'ai_sdk', min => 60);
+script($t, $node, 'ai_sdk', min => 100);
 accepted($t);
 $t->done;

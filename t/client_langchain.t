@@ -10,6 +10,6 @@ use Test::Kiro::Clients;
 
 my $node = node(20);
 my $t = gateway()->start;
-script($t, $node, 'langchain', min => 30);
+script($t, $node, 'langchain', min => 80);
 accepted($t);
 $t->done;

@@ -13,12 +13,14 @@ const openai = createOpenAI({ baseURL, apiKey });
 const models = {
   chat: openai.chat('claude-sonnet-4.5'),
   compatible: createOpenAICompatible({ name: 'kiro', baseURL, apiKey, includeUsage: true })('claude-sonnet-4.5'),
+  responses: openai('claude-sonnet-4.5'),
   messages: createAnthropic({ baseURL, apiKey })('claude-sonnet-4.5'),
 };
 
 let serial = 0;
 const scripted = (p) => `${plan(p)} ai sdk ${process.pid} ${++serial}`;
-const common = { maxRetries: 0 };
+// The Responses provider sends ids instead of its earlier items unless it is told that nothing is stored.
+const common = { maxRetries: 0, providerOptions: { openai: { store: false } } };
 
 for (const [name, model] of Object.entries(models)) {
   await test(`${name}: generateText`, async () => {
@@ -120,4 +122,18 @@ for (const [name, model] of Object.entries(models)) {
   });
 }
 
+await test('responses: stored items', () => throws(
+  async () => {
+    const first = { role: 'user', content: scripted({ words: 3 }) };
+    const answer = await generateText({ maxRetries: 0, model: models.responses, messages: [first] });
+    await generateText({ maxRetries: 0, model: models.responses, messages: [first, ...answer.response.messages, { role: 'user', content: 'and now?' }] });
+  },
+  'responses: stored items',
+  (error) => {
+    same(error.statusCode, 404, 'responses: status of a reference');
+    ok(/not found/.test(error.message), 'responses: the error tells which item', error.message);
+  },
+));
+
 done();
+
