@@ -229,6 +229,13 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         break;
     }
 
+    if (data == NGX_HTTP_KIRO_VAR_INPUT_TOKENS && ctx->count_only
+        && r->headers_out.status == NGX_HTTP_OK)
+    {
+        return ngx_http_kiro_variable_number(r, value, "%.0f",
+                                   (double) kiro_request_tokens(ctx->kreq));
+    }
+
     if (!ctx->answered && !ctx->filter) {
         return NGX_DECLINED;
     }
