@@ -1,7 +1,7 @@
 import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { APICallError, generateText, stepCountIs, streamText, tool } from 'ai';
+import { APICallError, Output, generateText, stepCountIs, streamText, tool } from 'ai';
 import { z } from 'zod';
 import { config, done, ok, plan, png, same, test, throws, upstream } from './check.mjs';
 
@@ -90,6 +90,15 @@ for (const [name, model] of Object.entries(models)) {
     });
     same(answer.toolCalls.map((c) => [c.toolName, c.input]), [['report', { line: 'done' }]], `${name}: the call`);
     same(answer.finishReason, 'tool-calls', `${name}: finishReason with the call`);
+  });
+
+  await test(`${name}: structured output`, async () => {
+    const schema = z.object({ city: z.string(), days: z.number().int() });
+    const text = '```json\n{"city": "Rome", "days": 3}\n```';
+    const answer = await generateText({ ...common, model, output: Output.object({ schema }), prompt: scripted({ text: `Here you are:\n${text}` }) });
+    same(answer.output, { city: 'Rome', days: 3 }, `${name}: the object`);
+    const stream = streamText({ ...common, model, output: Output.object({ schema }), prompt: scripted({ text }) });
+    same(await stream.output, { city: 'Rome', days: 3 }, `${name}: the streamed object`);
   });
 
   await test(`${name}: image`, async () => {

@@ -1,5 +1,7 @@
 import Anthropic, { APIError, AuthenticationError, BadRequestError } from '@anthropic-ai/sdk';
 import { betaTool } from '@anthropic-ai/sdk/helpers/beta/json-schema';
+import { zodOutputFormat } from '@anthropic-ai/sdk/helpers/zod';
+import { z } from 'zod';
 import { config, done, ok, plan, png, same, test, throws, upstream } from './check.mjs';
 
 const client = new Anthropic({ baseURL: config.url, apiKey: config.key, maxRetries: 0, timeout: 30_000 });
@@ -115,6 +117,19 @@ for (const stream of [false, true]) {
     same(last.stop_reason, 'end_turn', `stop_reason of the last turn, ${way}`);
   });
 }
+
+await test('parse by a schema', async () => {
+  const Trip = z.object({ city: z.string(), days: z.number().int() });
+  const output_config = { format: zodOutputFormat(Trip) };
+  const answer = await client.messages.parse({
+    model, max_tokens, output_config, messages: ask(scripted({ text: 'Sure:\n```json\n{"city": "Rome", "days": 3}\n```' })),
+  });
+  same(answer.parsed_output, { city: 'Rome', days: 3 }, 'the parsed object');
+  const final = await client.messages.stream({
+    model, max_tokens, output_config, messages: ask(scripted({ text: '```json\n{"city": "Oslo", "days": 1}\n```' })),
+  }).finalMessage();
+  same(final.parsed_output, { city: 'Oslo', days: 1 }, 'the parsed object of a stream');
+});
 
 await test('image', async () => {
   const message = await client.messages.create({

@@ -92,6 +92,13 @@ for (const [name, make] of Object.entries(models)) {
     same(answer, { joke: 'knock', rating: 7 }, `${name}: the object`);
   });
 
+  await test(`${name}: withStructuredOutput by the answer's format`, async () => {
+    const schema = z.object({ joke: z.string(), rating: z.number().int() });
+    const joker = make().withStructuredOutput(schema, { name: 'joke', method: 'jsonSchema' });
+    const answer = await joker.invoke(scripted({ text: 'Here you are:\n```json\n{"joke": "knock", "rating": 7}\n```' }));
+    same(answer, { joke: 'knock', rating: 7 }, `${name}: the object of the format`);
+  });
+
   await test(`${name}: image`, async () => {
     const answer = await make().invoke([new HumanMessage({
       content: [

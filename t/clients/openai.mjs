@@ -1,4 +1,6 @@
 import OpenAI, { APIError, AuthenticationError, BadRequestError, RateLimitError } from 'openai';
+import { zodResponseFormat } from 'openai/helpers/zod';
+import { z } from 'zod';
 import { config, done, ok, plan, png, same, test, throws, upstream } from './check.mjs';
 
 const client = new OpenAI({ baseURL: `${config.url}/v1`, apiKey: config.key, maxRetries: 0, timeout: 30_000 });
@@ -109,6 +111,19 @@ await test('runTools', async () => {
   const text = await runner.finalContent();
   same(seen, ['Oslo', 'Rome'], 'both calls ran');
   ok(text.includes('rain in Oslo') && text.includes('rain in Rome'), 'both results came back', text);
+});
+
+await test('parse by a schema', async () => {
+  const Trip = z.object({ city: z.string(), days: z.number().int() });
+  const answer = await client.chat.completions.parse({
+    model, messages: ask(scripted({ text: 'Sure:\n```json\n{"city": "Rome", "days": 3}\n```' })), response_format: zodResponseFormat(Trip, 'trip'),
+  });
+  same(answer.choices[0].message.parsed, { city: 'Rome', days: 3 }, 'the parsed object');
+  const stream = client.chat.completions.stream({
+    model, messages: ask(scripted({ text: '```json\n{"city": "Oslo", "days": 1}\n```' })), response_format: zodResponseFormat(Trip, 'trip'),
+  });
+  const final = await stream.finalChatCompletion();
+  same(final.choices[0].message.parsed, { city: 'Oslo', days: 1 }, 'the parsed object of a stream');
 });
 
 await test('image', async () => {
