@@ -1,4 +1,4 @@
-import Anthropic, { APIError, AuthenticationError, BadRequestError } from '@anthropic-ai/sdk';
+import Anthropic, { APIError, AuthenticationError, BadRequestError, NotFoundError } from '@anthropic-ai/sdk';
 import { betaTool } from '@anthropic-ai/sdk/helpers/beta/json-schema';
 import { zodOutputFormat } from '@anthropic-ai/sdk/helpers/zod';
 import { z } from 'zod';
@@ -182,6 +182,21 @@ await test('error in the stream', () => throws(
   () => client.messages.stream({ model, max_tokens, messages: ask(scripted('mid')) }).finalMessage(), 'cut stream',
   (error) => ok(error instanceof APIError && error.message.length > 0, 'APIError', error),
 ));
+
+await test('models', async () => {
+  const list = [];
+  for await (const entry of client.models.list({ limit: 1000 })) list.push(entry);
+  const ids = list.map((entry) => entry.id);
+  ok(ids.includes('auto') && ids.includes(model), 'the models of the account', ids);
+  same(new Set(ids).size, ids.length, 'each once');
+  const one = await client.models.retrieve('claude-opus-4-6');
+  same(one, list.find((entry) => entry.id === 'claude-opus-4.6'), 'one of them, by another name');
+  same([one.type, one.max_input_tokens, one.max_tokens], ['model', 1_000_000, 64_000], 'its limits');
+  ok(one.display_name && !Number.isNaN(Date.parse(one.created_at)), 'name and date', one);
+  ok(one.capabilities.effort.max.supported && !one.capabilities.effort.xhigh.supported, 'its efforts', one.capabilities.effort);
+  await throws(() => client.models.retrieve('no/such:model'), 'no such model',
+    (error) => ok(error instanceof NotFoundError, 'NotFoundError', error));
+});
 
 await test('wrong key', () => throws(
   () => new Anthropic({ baseURL: config.url, apiKey: 'sk-wrong', maxRetries: 0 })

@@ -1,4 +1,4 @@
-import OpenAI, { APIError, AuthenticationError, BadRequestError, RateLimitError } from 'openai';
+import OpenAI, { APIError, AuthenticationError, BadRequestError, NotFoundError, RateLimitError } from 'openai';
 import { zodResponseFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
 import { config, done, ok, plan, png, same, test, throws, upstream } from './check.mjs';
@@ -166,6 +166,21 @@ await test('error in the stream', () => throws(
   'cut stream',
   (error) => ok(error instanceof APIError && error.message.length > 0, 'APIError', error),
 ));
+
+await test('models', async () => {
+  const list = [];
+  for await (const entry of client.models.list()) list.push(entry);
+  const ids = list.map((entry) => entry.id);
+  ok(ids.includes('auto') && ids.includes(model), 'the models of the account', ids);
+  same(new Set(ids).size, ids.length, 'each once');
+  const one = await client.models.retrieve(model);
+  same(one, list.find((entry) => entry.id === model), 'one of them');
+  same([one.object, one.context_length, one.max_output_tokens], ['model', 200_000, 64_000], 'its limits');
+  await throws(() => client.models.retrieve('no/such:model'), 'no such model', (error) => {
+    ok(error instanceof NotFoundError, 'NotFoundError', error);
+    same(error.code, 'model_not_found', 'code');
+  });
+});
 
 await test('wrong key', () => throws(
   () => new OpenAI({ baseURL: `${config.url}/v1`, apiKey: 'sk-wrong', maxRetries: 0 })
