@@ -130,7 +130,7 @@ sub gateway {
     if (my $keep = $ENV{TEST_KIRO_CAPTURE}) {
         my ($name) = $0 =~ m{(\w+)\.t$};
         $o{http} .= qq{log_format sent escape=none '\$request_method \$request_uri \$http_anthropic_beta\\n\$request_body\\n';\n};
-        $o{location} .= qq{client_body_buffer_size 8m; client_body_in_single_buffer on; access_log $keep/$name.log sent;\n};
+        $o{location} .= qq{client_body_buffer_size 8m; client_body_in_single_buffer on; access_log $keep/$name.log sent; access_log %%DIR%%/logs/access.log kiro;\n};
     }
     return Test::Kiro->new(login => 'credentials_file', key => 'sk-client-test', %o);
 }
