@@ -102,6 +102,7 @@ TEST(ReplyStages, TheLimitEndsTheReply) {
     EXPECT_EQ(seen.text, "one\n");
     EXPECT_EQ(seen.stop, "length");
     EXPECT_EQ(seen.output, 1u);
+    EXPECT_EQ(result.info.output_tokens, 1u);
 }
 
 TEST(ReplyStages, WhatIsHeldComesOutWhenTheAnswerIsCut) {

@@ -305,17 +305,12 @@ struct kiro_reply {
         stages.finish([this](const chat::Event &event) { show(event); });
         stop = reason;
         ended = true;
-        chat::Usage used = usage();
-        if (reason == stages.stop() && reason == chat::Stop::max_tokens) {
-            used.output = std::min(used.output, context.max_tokens); // the rest was cut
-            used.reasoning = std::min(used.reasoning, used.output);
-        }
         std::visit(
             [&](auto &dialect) {
                 if constexpr (requires { dialect.stopped_at(stages.stop_text()); }) {
                     dialect.stopped_at(stages.stop_text());
                 }
-                dialect.finish(reason, used, output);
+                dialect.finish(reason, usage(), output);
             },
             writer);
     }
@@ -323,6 +318,10 @@ struct kiro_reply {
     chat::Usage usage() const {
         chat::Usage all = reader.usage();
         all.output += kiro::tokens::estimate(found);
+        if (stages.stop() == chat::Stop::max_tokens) { // the rest was cut
+            all.output = std::min(all.output, context.max_tokens);
+            all.reasoning = std::min(all.reasoning, all.output);
+        }
         return all;
     }
 
