@@ -159,7 +159,7 @@ TEST(Refusals, Anthropic) {
          "messages[0].content[0].source.data"},
         {PART(R"("type":"image")"), bad, "messages[0].content[0].source.type"},
         {PART(R"("type":"document","source":{"type":"base64","media_type":"application/pdf","data":"QUJD"})"),
-         unsupported, "messages[0].content[0].source.type"},
+         unsupported, "messages[0].content[0].source.data"},
         {PART(R"("type":"tool_result","content":"x")"), bad, "messages[0].content[0].tool_use_id"},
         {PART(R"("type":"tool_result","tool_use_id":"a","content":[{"type":"text"}])"), bad,
          "messages[0].content[0].content[0].text"},
@@ -212,7 +212,7 @@ TEST(Refusals, BodiesThatAreNoJson) {
         {std::string("{\"a\":\"\0\"}", 9),
          "the request body is not valid JSON: control character in a string at byte 6"},
         {"{\"a\":\"\xFF\"}", "the request body is not valid JSON: invalid UTF-8 at byte 6"},
-        {std::string(200, '['), "the request body is not valid JSON: nested too deeply at byte 128"},
+        {std::string(600, '['), "the request body is not valid JSON: nested too deeply at byte 512"},
     };
     for (const auto &c : cases) {
         ClientRequest request;

@@ -124,7 +124,7 @@ TEST(Request, HistoriesGrowAtTheEndOnly) {
     const std::string turns[] = {
         R"({"role":"user","content":"One"})",
         R"({"role":"assistant","content":"A","tool_calls":[{"id":"call 1","type":"function","function":{"name":"a.b","arguments":"{}"}},{"id":"call 1","type":"function","function":{"name":"gone","arguments":"x"}}]})",
-        R"({"role":"tool","tool_call_id":"call 1","content":[{"type":"image_url","image_url":"data:image/png;base64,QUJD"}]})",
+        R"({"role":"tool","tool_call_id":"call 1","content":[{"type":"image_url","image_url":"data:image/png;base64,iVBORw0KGgoAAAAN"}]})",
         R"({"role":"assistant","content":"","tool_calls":[{"id":"call 1","type":"function","function":{"name":"a.b","arguments":"{}"}}]})",
         R"({"role":"tool","tool_call_id":"call 1","content":""})",
         R"({"role":"assistant","content":"B"})",
@@ -194,9 +194,13 @@ TEST(Request, LongDescriptionsMoveToTheInstructions) {
 TEST(Request, SizeGuard) {
     auto fits = [](const std::string &text, const std::string &image) {
         ClientRequest request;
-        std::string body =
-            R"({"model":"claude-sonnet-4.5","messages":[{"role":"user","content":[{"type":"text","text":")" +
-            text + "\"}";
+        std::string body = R"({"model":"claude-sonnet-4.5","messages":[)";
+        std::string_view rest = text; // whole characters, and no message too long by itself
+        for (size_t part = 498000; rest.size() > part; rest.remove_prefix(part)) {
+            body += R"({"role":"user","content":")" + std::string(rest.substr(0, part)) + R"("},)";
+            body += R"({"role":"assistant","content":"ok"},)";
+        }
+        body += R"({"role":"user","content":[{"type":"text","text":")" + std::string(rest) + "\"}";
         if (!image.empty())
             body += R"(,{"type":"image_url","image_url":"data:image/png;base64,)" + image + "\"}";
         EXPECT_TRUE(request.parse(body + "]}]}"));
@@ -213,14 +217,25 @@ TEST(Request, SizeGuard) {
         EXPECT_NE(message.find("maximum context length"), std::string::npos);
         return false;
     };
-    EXPECT_TRUE(fits(std::string(1339000, 'a'), ""));
+    EXPECT_TRUE(fits(std::string(1338000, 'a'), ""));
     EXPECT_FALSE(fits(std::string(1341000, 'a'), ""));
     std::string wide;
     for (int i = 0; i < 168000; i++)
         wide += "\xE4\xB8\xAD";
     EXPECT_FALSE(fits(wide, ""));
     EXPECT_TRUE(fits(wide.substr(0, 3 * 166000), ""));
-    EXPECT_TRUE(fits("look", std::string(4000000, 'A')));
+    EXPECT_TRUE(fits("look", "iVBORw0KGgoAAAAN" + std::string(4000000, 'A')));
+}
+
+TEST(Request, OneMessageHasALimitToo) {
+    ClientRequest request;
+    for (size_t size : {600000, 600001}) {
+        ASSERT_TRUE(request.parse(R"({"model":"m","messages":[{"role":"user","content":")" +
+                                  std::string(size, 'x') + R"("}]})"));
+        EXPECT_EQ(request.write().empty(), size > 600000);
+    }
+    EXPECT_EQ(request.failure.kind, KIRO_FAIL_CONTEXT_OVERFLOW);
+    EXPECT_TRUE(std::string_view(request.failure.message).starts_with("prompt is too long: "));
 }
 
 TEST(Request, ManyRepeatedIdsTakeLinearTime) {

@@ -65,7 +65,7 @@ ReadRequest reader_of(kiro_api api, bool count_only) {
 }
 
 void check_json(char *text, size_t length) {
-    auto verdict = json::validate({text, length});
+    auto verdict = json::validate({text, length}, json::deepest);
     if (!verdict) {
         if (length == 0)
             throw chat::Invalid{KIRO_FAIL_INVALID_JSON, "", "the request body is empty"};

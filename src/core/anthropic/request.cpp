@@ -25,9 +25,6 @@ constexpr chat::ScalarRule scalar_rules[] = {
     {"top_k", chat::ScalarKind::integer},
 };
 
-// Differs in each conversation of Claude Code, which would spoil the upstream's prefix cache.
-constexpr std::string_view billing_header = "x-anthropic-billing-header:";
-
 struct OutputConfig {
     Raw effort; // how hard to try, which alone asks for no thinking
     chat::OutputFormat format;
@@ -134,7 +131,6 @@ std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::A
 std::vector<Raw> read_system(Value &value, const Path &path, chat::Arena &arena) {
     std::vector<Raw> texts;
     chat::add_texts(chat::read_content(value), path, arena, texts);
-    std::erase_if(texts, [](Raw text) { return text.starts_with(billing_header); });
     return texts;
 }
 

@@ -14,7 +14,7 @@ std::string_view input_of_arguments(const Field &arguments, const Path &path, Ar
     if (json::is_blank(raw))
         return "{}";
     std::string text = json::unescaped(raw);
-    auto verdict = json::validate(text);
+    auto verdict = json::validate(text, json::deepest);
     if (!verdict)
         return arena.keep("{\"arguments\":\"" + std::string(raw) + "\"}");
     if (verdict.lone_surrogates)

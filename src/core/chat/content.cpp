@@ -54,10 +54,19 @@ constexpr PartKey part_keys[] = {
     {"refusal", &Part::refusal},
     {"title", &Part::title},
     {"url", &Part::url},
+    {"file_data", &Part::file_data},
+    {"filename", &Part::file_name},
+    {"file_id", &Part::file_id},
     {"encrypted_content", &Part::carried},
     {"thinking", &Part::thinking},
     {"signature", &Part::signature},
     {"data", &Part::data},
+};
+
+constexpr PartKey file_keys[] = {
+    {"file_data", &Part::file_data},
+    {"filename", &Part::file_name},
+    {"file_id", &Part::file_id},
 };
 
 constexpr PartKey source_keys[] = {
@@ -119,6 +128,9 @@ Part read_part(Value &value, int level) {
             read_source(member, part, level);
         else if (key == "image_url")
             read_image_url(member, part);
+        else if (key == "file" && member.is_object())
+            member.members(
+                [&](std::string_view name, Value field) { read_key(file_keys, name, field, part); });
     });
     return part;
 }
@@ -290,9 +302,11 @@ void add_headed(Raw title, std::vector<Raw> pieces, Arena &arena, std::vector<Ra
 struct Gathered {
     std::vector<Raw> &texts;
     std::vector<Image> *images; // nullptr: not allowed here
+    std::vector<Document> *documents;
 };
 
 void add_document(const Part &part, const Path &path, Arena &arena, Gathered &out);
+void add_file(const Part &part, const Path &path, Arena &arena, Gathered &out);
 
 // False: the part is none of the common ones.
 bool add_common(const Part &part, Meaning meaning, const Path &path, Arena &arena, Gathered &out) {
@@ -348,12 +362,44 @@ bool add_common(const Part &part, Meaning meaning, const Path &path, Arena &aren
     case Meaning::audio:
         unsupported(path["type"], "audio and video are not supported");
     case Meaning::file:
-        unsupported(path["type"], "files are not supported; send their text");
+        add_file(part, path, arena, out);
+        return true;
     case Meaning::tool_use:
     case Meaning::tool_result:
         return false;
     }
     return false;
+}
+
+void add_pdf(Raw title, Raw media_type, Raw data, const Path &path, Arena &arena, Gathered &out) {
+    if (out.documents == nullptr)
+        invalid(path, "documents are not allowed in this message");
+    if (!media_type.empty() && !json::equals(media_type, "application/pdf"))
+        unsupported(path, "documents of type " + quoted(media_type) + " are not supported; send their text");
+    std::string_view base64 = clean_base64(data, path, arena);
+    if (!base64.starts_with("JVBERi"))
+        unsupported(path, "this is no PDF; send the document's text");
+    if (base64.size() / 4 * 3 > max_attachment)
+        invalid(path, "the document is larger than 10 MB");
+    out.documents->push_back({title, base64, arena.keep(path.str())});
+}
+
+// A data: URL, or base64 alone.
+void add_file(const Part &part, const Path &path, Arena &arena, Gathered &out) {
+    if (!part.file_data.present())
+        unsupported(path["type"], "files are not stored here; send a PDF as file_data, or the text");
+    Path at = path["file_data"];
+    Raw data = required_string(part.file_data, at), media_type;
+    if (data.starts_with("data:")) {
+        size_t comma = data.find(',');
+        if (comma == Raw::npos || !data.substr(0, comma).ends_with(";base64"))
+            invalid(at, "the data: URL is not base64");
+        media_type = data.substr(5, data.find(';') - 5);
+        if (media_type.find('\\') != Raw::npos) // application\/pdf
+            media_type = arena.keep(json::unescaped(media_type));
+        data.remove_prefix(comma + 1);
+    }
+    add_pdf(optional_string(part.file_name, path["filename"]), media_type, data, at, arena, out);
 }
 
 void add_document(const Part &part, const Path &path, Arena &arena, Gathered &out) {
@@ -364,11 +410,16 @@ void add_document(const Part &part, const Path &path, Arena &arena, Gathered &ou
         add_headed(title, {required_string(part.source_data, source["data"])}, arena, out.texts);
         return;
     }
+    if (json::equals(type, "base64")) {
+        Raw media_type = optional_string(part.source_media_type, source["media_type"]);
+        add_pdf(title, media_type, required_string(part.source_data, source["data"]), source["data"], arena,
+                out);
+        return;
+    }
     if (!json::equals(type, "content"))
-        unsupported(source["type"],
-                    "this endpoint does not support pdf or remote documents; send their text");
+        unsupported(source["type"], "remote documents are not fetched; send a PDF as base64, or the text");
     std::vector<Raw> pieces;
-    Gathered inner{pieces, out.images};
+    Gathered inner{pieces, out.images, out.documents};
     Path content = source["content"];
     if (part.content.text.type == Type::string)
         add_text(part.content.text.raw, pieces);
@@ -417,7 +468,7 @@ void add_result_content(const Content &content, const Path &path, Arena &arena, 
     check_shape(content, path);
     if (content.text.type == Type::string)
         add_text(content.text.raw, result.texts);
-    Gathered out{result.texts, &result.images};
+    Gathered out{result.texts, &result.images, &result.documents};
     for (size_t i = 0; i < content.parts.size(); i++) {
         Path at = path[i];
         const Part &part = content.parts[i];
@@ -430,7 +481,7 @@ void add_texts(const Content &content, const Path &path, Arena &arena, std::vect
     check_shape(content, path);
     if (content.text.type == Type::string)
         add_text(content.text.raw, texts);
-    Gathered out{texts, nullptr};
+    Gathered out{texts, nullptr, nullptr};
     for (size_t i = 0; i < content.parts.size(); i++) {
         Path at = path[i];
         const Part &part = content.parts[i];
@@ -446,7 +497,8 @@ void add_content(const Content &content, Role role, const Path &path, Arena &are
         blocks.emplace_back(Text{content.text.raw});
     std::vector<Raw> texts;
     std::vector<Image> images;
-    Gathered out{texts, role == Role::user ? &images : nullptr};
+    std::vector<Document> documents;
+    Gathered out{texts, role == Role::user ? &images : nullptr, role == Role::user ? &documents : nullptr};
     for (size_t i = 0; i < content.parts.size(); i++) {
         Path at = path[i];
         const Part &part = content.parts[i];
@@ -459,8 +511,11 @@ void add_content(const Content &content, Role role, const Path &path, Arena &are
                 blocks.emplace_back(Text{text});
             for (const Image &image : images)
                 blocks.emplace_back(image);
+            for (const Document &document : documents)
+                blocks.emplace_back(document);
             texts.clear();
             images.clear();
+            documents.clear();
         } else if (meaning == Meaning::tool_use) {
             if (role != Role::assistant)
                 invalid(at["type"], "tool_use is allowed in assistant messages only");

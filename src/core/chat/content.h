@@ -47,6 +47,7 @@ struct Part {
     Field image_url;                 // image_url: "..." or {"url": "..."}
     Field source_type;               // source: {...}
     Field source_media_type, source_data, source_url;
+    Field file_data, file_name, file_id; // file: {...}, or in the part itself
     Content content; // content: of this part or of its source
 };
 

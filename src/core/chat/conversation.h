@@ -31,6 +31,7 @@ struct Image {
 struct Document {
     Raw title; // may be empty
     std::string_view base64;
+    std::string_view path; // where it stands in the request
 };
 
 // What the assistant thought before, as the client sends it back.

@@ -1,5 +1,6 @@
 #include "core/chat/image.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -9,14 +10,14 @@ namespace {
 
 struct Signature {
     std::string_view base64; // how a file of this format begins
+    std::string_view more;   // at the twelfth character
     ImageFormat format;
 };
 
 constexpr Signature signatures[] = {
-    {"iVBORw0KGgo", ImageFormat::png},
-    {"/9j/", ImageFormat::jpeg},
-    {"R0lGOD", ImageFormat::gif},
-    {"UklGR", ImageFormat::webp},
+    {"iVBORw0KGgo", {}, ImageFormat::png}, {"/9j/", {}, ImageFormat::jpeg},
+    {"R0lGODdh", {}, ImageFormat::gif},    {"R0lGODlh", {}, ImageFormat::gif},
+    {"UklGR", "XRUJQ", ImageFormat::webp}, // RIFF, the size, WEBP
 };
 
 struct MediaType {
@@ -40,7 +41,8 @@ std::optional<ImageFormat> format_of_media_type(std::string_view name) {
 // The upstream refuses an image whose bytes are not what its format says, and clients often mislabel them.
 std::optional<ImageFormat> format_of_data(std::string_view base64) {
     for (const auto &known : signatures) {
-        if (base64.starts_with(known.base64))
+        if (base64.starts_with(known.base64) &&
+            base64.substr(std::min<size_t>(11, base64.size())).starts_with(known.more))
             return known.format;
     }
     return std::nullopt;
@@ -61,21 +63,32 @@ constexpr std::array<bool, 256> make_base64_table() {
 constexpr auto base64_table = make_base64_table();
 
 bool is_base64(std::string_view text) {
+    if (text.empty() || text.size() % 4 != 0)
+        return false;
     for (int padding = 0; padding < 2 && text.ends_with('='); padding++)
         text.remove_suffix(1);
     bool good = true;
     for (char c : text)
         good &= base64_table[static_cast<unsigned char>(c)];
-    return good && !text.empty();
+    return good;
 }
 
-// Some encoders escape every slash, some wrap lines.
-std::string_view cleaned(Raw data, Arena &arena) {
-    if (!json::has_escapes(data))
-        return data;
-    std::string text = json::unescaped(data);
-    std::erase_if(text, [](char c) { return c == '\n' || c == '\r' || c == ' ' || c == '\t'; });
-    return arena.keep(std::move(text));
+// Some encoders escape every slash, wrap lines, use the alphabet for URLs or leave the padding out.
+std::string repaired(Raw data) {
+    std::string text;
+    for (char c : json::unescaped(data)) {
+        if (c == '-')
+            c = '+';
+        else if (c == '_')
+            c = '/';
+        if (c != '\n' && c != '\r' && c != ' ' && c != '\t')
+            text += c;
+    }
+    while (text.ends_with('='))
+        text.pop_back();
+    if (text.size() % 4 != 1)
+        text.append((4 - text.size() % 4) % 4, '=');
+    return text;
 }
 
 char lower(char c) {
@@ -84,23 +97,30 @@ char lower(char c) {
 
 } // namespace
 
+std::string_view clean_base64(Raw data, const Path &path, Arena &arena) {
+    if (is_base64(data))
+        return data;
+    std::string text = repaired(data);
+    if (!is_base64(text))
+        invalid(path, "the data is not base64");
+    return arena.keep(std::move(text));
+}
+
 Image image_from_base64(Raw media_type, Raw data, const Path &path, Arena &arena) {
     std::string type = json::unescaped(media_type.substr(0, 64));
     for (char &c : type)
         c = lower(c);
     auto declared = format_of_media_type(type);
-    if (!type.empty() && !declared) {
+    std::string_view base64 = clean_base64(data, path, arena);
+    auto format = format_of_data(base64);
+    if (!format && !declared && !type.empty()) {
         invalid(path, "image type " + quoted(media_type) +
                           " is not supported; use image/png, image/jpeg, image/gif or image/webp");
     }
-    std::string_view base64 = cleaned(data, arena);
-    if (!is_base64(base64))
-        invalid(path, "the image data is not base64");
-    auto format = format_of_data(base64);
     if (!format)
-        format = declared;
-    if (!format)
-        invalid(path, "the image has no media type");
+        invalid(path, "the data is no PNG, JPEG, GIF or WebP image");
+    if (base64.size() / 4 * 3 > max_attachment)
+        invalid(path, "the image is larger than 10 MB");
     return {*format, base64};
 }
 

@@ -150,6 +150,35 @@ bool equals(Raw raw, std::string_view utf8) {
     return unescaped(raw) == utf8;
 }
 
+namespace {
+
+// The size of the character at the start of raw, which is not empty.
+size_t character(Raw raw) {
+    size_t n = raw[0] != '\\' ? utf8_sequence(raw) : raw.size() > 1 && raw[1] == 'u' ? 6 : 2;
+    return n == 0 ? 1 : n < raw.size() ? n : raw.size();
+}
+
+} // namespace
+
+size_t length(Raw raw) {
+    size_t count = 0;
+    for (; !raw.empty(); count++)
+        raw.remove_prefix(character(raw));
+    return count;
+}
+
+Raw prefix(Raw raw, size_t characters) {
+    Raw rest = raw;
+    bool high = false;
+    while (!rest.empty() && (characters > 0 || high)) {
+        size_t n = character(rest);
+        high = n == 6 && is_high_surrogate(hex4(rest.data() + 2));
+        rest.remove_prefix(n);
+        characters -= characters > 0;
+    }
+    return raw.substr(0, raw.size() - rest.size());
+}
+
 bool is_blank(Raw raw) {
     size_t i = 0;
     while (i < raw.size()) {

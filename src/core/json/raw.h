@@ -28,6 +28,12 @@ bool equals(Raw raw, std::string_view utf8);
 // True if the text has nothing but white space (space, tab, line ends, no-break space, BOM).
 bool is_blank(Raw raw);
 
+// The number of characters; a surrogate pair counts as two.
+size_t length(Raw raw);
+
+// The first characters of raw, whole ones.
+Raw prefix(Raw raw, size_t characters);
+
 // Appends one code point.
 void append_utf8(std::string &out, uint32_t code_point);
 

@@ -1,5 +1,6 @@
 #include "core/json/validate.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <bitset>
@@ -59,7 +60,8 @@ bool is_digit(char c) {
 
 class Validator {
 public:
-    explicit Validator(std::string_view text) : begin(text.data()), p(begin), end(begin + text.size()) {}
+    Validator(std::string_view text, size_t most)
+        : begin(text.data()), p(begin), end(begin + text.size()), limit(most) {}
 
     Validation run() {
         document();
@@ -70,8 +72,9 @@ private:
     const char *begin;
     const char *p;
     const char *end;
+    size_t limit;
     Validation result;
-    std::bitset<max_depth> in_object; // of the open containers
+    std::bitset<deepest> in_object; // of the open containers
     size_t depth = 0;
 
     bool fail(const char *reason) {
@@ -86,7 +89,7 @@ private:
     }
 
     bool open(bool object) {
-        if (depth == max_depth)
+        if (depth == limit)
             return fail("nested too deeply");
         in_object[depth++] = object;
         p++;
@@ -288,14 +291,33 @@ size_t first_invalid_utf8(std::string_view text) {
 
 } // namespace
 
-Validation validate(std::string_view text) {
+size_t nesting(std::string_view json) {
+    const char *p = json.data(), *end = p + json.size();
+    size_t depth = 0, most = 0;
+    for (; p != end; p++) {
+        if (*p == '{' || *p == '[') {
+            most = std::max(most, ++depth);
+        } else if (*p == '}' || *p == ']') {
+            depth--;
+        } else if (*p == '"') {
+            p = skip_plain(p + 1, end);
+            while (p != end && *p != '"')
+                p = skip_plain(*p == '\\' && end - p > 1 ? p + 2 : p + 1, end);
+            if (p == end)
+                break;
+        }
+    }
+    return most;
+}
+
+Validation validate(std::string_view text, size_t depth) {
     if (!simdjson::validate_utf8(text.data(), text.size())) {
         Validation result;
         result.reason = "invalid UTF-8";
         result.offset = first_invalid_utf8(text);
         return result;
     }
-    return Validator(text).run();
+    return Validator(text, std::min(depth, deepest)).run();
 }
 
 void replace_lone_surrogates(char *text, size_t length) {

@@ -22,26 +22,11 @@ std::string_view clean_schema(std::string_view schema, chat::Arena &arena) {
     return arena.keep(std::move(out));
 }
 
-bool is_longer_than(Raw text, size_t limit) {
-    if (text.size() <= limit)
-        return false;
-    size_t characters = 0;
-    for (size_t i = 0; i < text.size(); i++) {
-        auto c = static_cast<unsigned char>(text[i]);
-        if ((c & 0xC0) == 0x80)
-            continue;
-        if (c == '\\' && i + 1 < text.size())
-            i += text[i + 1] == 'u' ? 5 : 1;
-        characters++;
-    }
-    return characters > limit;
-}
-
 // The descriptions of a few tools are whole manuals.
 Raw short_description(const chat::Tool &tool, Raw alias, Request &request, chat::Arena &arena) {
     if (json::is_blank(tool.description))
         return arena.keep("Tool: " + std::string(tool.name));
-    if (!is_longer_than(tool.description, max_description))
+    if (tool.description.size() <= max_description || json::length(tool.description) <= max_description)
         return tool.description;
     std::string section = "## Tool: ";
     section += alias;

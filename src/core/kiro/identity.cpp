@@ -4,18 +4,32 @@
 
 namespace kiro::kiro {
 
+namespace {
+
+constexpr size_t enough = 256; // bytes to tell images apart
+
+// The first message as it is written, so it does not matter which of its texts are the system's.
+void add_beginning(const Request &request, Sha256 &hash) {
+    std::string_view separator;
+    auto add = [&](const std::vector<Raw> &texts) {
+        for (Raw text : texts) {
+            hash.add(separator).add(text);
+            separator = "\\n\\n";
+        }
+    };
+    add(request.system);
+    add(request.turns.front().texts);
+    for (const chat::Image &image : request.turns.front().images)
+        hash.add_field(std::to_string(image.base64.size())).add_field(image.base64.substr(0, enough));
+}
+
+} // namespace
+
 void identify(std::string_view session, Request &request) {
     Sha256 hash;
-    if (!session.empty()) {
-        hash.add_field("session").add_field(session);
-    } else {
-        hash.add_field("beginning");
-        for (Raw text : request.system)
-            hash.add_field(text);
-        hash.add_field("user");
-        for (Raw text : request.turns.front().texts)
-            hash.add_field(text);
-    }
+    hash.add_field("conversation").add_field(session).add_field(request.model);
+    hash.add_field(request.tools.empty() ? "bare" : "tools");
+    add_beginning(request, hash);
     request.conversation_id = uuid_of(hash);
 
     // A turn of the person lasts until she writes again; what only carries results continues it.

@@ -8,7 +8,7 @@ namespace kiro::kiro {
 // Sets request.input_tokens and bytes.
 void measure(Request &request);
 
-// Throws chat::Invalid if the upstream could not take the size of body, which is request written.
-void check_size(const Request &request, const std::string &body);
+// Base64 of images and documents in the turns.
+size_t attachment_bytes(const Request &request);
 
 } // namespace kiro::kiro

@@ -4,12 +4,14 @@
 #include "core/kiro/declare.h"
 #include "core/kiro/effort.h"
 #include "core/kiro/identity.h"
+#include "core/kiro/limits.h"
 #include "core/kiro/measure.h"
 #include "core/kiro/replay.h"
 #include "core/kiro/request.h"
 #include "core/kiro/seal.h"
 #include "core/kiro/steer.h"
 #include "core/kiro/tags.h"
+#include "core/kiro/volatile.h"
 
 namespace kiro::kiro {
 
@@ -41,11 +43,19 @@ Request prepare(chat::Conversation &conversation, const Target &target) {
     request.seal_key = seal_key(target.account, target.model.id);
 
     size_t first = split_system(conversation, request.system);
+    strip_volatile_lines(request.system, arena);
     request.turns = merge_turns(conversation, first);
     frame_with_user(request.turns);
     pair_results(request.turns, arena);
+    limit_images(request.turns, arena);
+    check_documents(request.turns, request.facts.documents);
+    limit_documents(request.turns, arena);
     hoist_images(request.turns, arena);
+    hoist_documents(request.turns, arena);
+    name_documents(request.turns, arena);
+    shorten_results(request.turns, arena);
     fill_results(request.turns, arena);
+    flatten_inputs(request.turns, arena);
 
     ToolNames names(arena);
     declare_tools(conversation, request, names, arena);

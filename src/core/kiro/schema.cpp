@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/json/cursor.h"
+#include "core/json/validate.h"
 #include "core/json/writer.h"
 
 namespace kiro::kiro {
@@ -171,26 +172,8 @@ bool has_big_integer(std::string_view value) {
     return big;
 }
 
-// Values may be objects and lists; deep ones would break the limit of the whole body.
-size_t nesting(std::string_view value) {
-    size_t depth = 0, most = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < value.size(); i++) {
-        char c = value[i];
-        if (in_string && c == '\\')
-            i++;
-        else if (c == '"')
-            in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '['))
-            most = std::max(most, ++depth);
-        else if (!in_string && (c == '}' || c == ']'))
-            depth--;
-    }
-    return most;
-}
-
 bool is_plain_value(std::string_view value) {
-    return !has_big_integer(value) && nesting(value) <= 8;
+    return !has_big_integer(value) && json::nesting(value) <= 8; // deeper ones break the limit of the body
 }
 
 std::string without_space(std::string_view json) {

@@ -22,17 +22,21 @@ void add_block(Turn &turn, const chat::Block &block) {
             turn.texts.push_back(text->text);
     } else if (const auto *image = std::get_if<chat::Image>(&block)) {
         turn.images.push_back(*image);
+    } else if (const auto *document = std::get_if<chat::Document>(&block)) {
+        turn.documents.push_back(*document);
     } else if (const auto *call = std::get_if<chat::ToolCall>(&block)) {
         turn.calls.push_back({call->id, call->name, call->input, {}, {}});
     } else if (const auto *result = std::get_if<chat::ToolResult>(&block)) {
-        turn.results.push_back({result->id, result->texts, result->images, result->failed, {}});
+        turn.results.push_back(
+            {result->id, result->texts, result->images, result->documents, result->failed, {}});
     } else if (const auto *reasoning = std::get_if<chat::Reasoning>(&block)) {
         turn.reasoning.push_back(*reasoning);
     }
 }
 
 bool is_void(const Turn &turn) {
-    return turn.texts.empty() && turn.images.empty() && turn.calls.empty() && turn.results.empty();
+    return turn.texts.empty() && turn.images.empty() && turn.documents.empty() && turn.calls.empty() &&
+           turn.results.empty();
 }
 
 template <class T> void append(std::vector<T> &to, std::vector<T> &from) {
@@ -63,6 +67,7 @@ void result_to_text(Result &result, Turn &turn, std::vector<Raw> &texts, chat::A
     text += joined(result.texts);
     texts.push_back(arena.keep(std::move(text)));
     append(turn.images, result.images);
+    append(turn.documents, result.documents);
 }
 
 // The results of a turn by the text of the id that they answer, first come first served.
@@ -98,7 +103,7 @@ void pair(std::vector<Call> &calls, Turn &answer, CallIds &ids, chat::Arena &are
         call.id = ids.next(call.client_id);
         size_t i = answers.take(call.client_id);
         if (i == Answers::none) {
-            ordered.push_back({call.client_id, {no_result}, {}, true, call.id});
+            ordered.push_back({call.client_id, {no_result}, {}, {}, true, call.id});
             continue;
         }
         taken[i] = true;
@@ -170,6 +175,7 @@ Turns merge_turns(const chat::Conversation &conversation, size_t first) {
         Turn &last = turns.back();
         append(last.texts, turn.texts);
         append(last.images, turn.images);
+        append(last.documents, turn.documents);
         append(last.calls, turn.calls);
         append(last.results, turn.results);
         append(last.reasoning, turn.reasoning);
@@ -214,6 +220,22 @@ void hoist_images(Turns &turns, chat::Arena &arena) {
         append(hoisted, turn.images);
         turn.images = std::move(hoisted);
         turn.texts.insert(turn.texts.begin(), arena.keep("[" + legend + "]"));
+    }
+}
+
+void hoist_documents(Turns &turns, chat::Arena &arena) {
+    for (Turn &turn : turns) {
+        std::vector<chat::Document> hoisted;
+        for (Result &result : turn.results) {
+            for (const chat::Document &document : result.documents) {
+                hoisted.push_back(document);
+                result.texts.push_back(
+                    arena.keep("[document " + std::to_string(hoisted.size()) + " of this message]"));
+            }
+            result.documents.clear();
+        }
+        append(hoisted, turn.documents);
+        turn.documents = std::move(hoisted);
     }
 }
 

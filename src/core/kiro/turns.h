@@ -26,6 +26,7 @@ struct Result {
     Raw client_id;
     std::vector<Raw> texts; // joined by line ends
     std::vector<chat::Image> images;
+    std::vector<chat::Document> documents;
     bool failed = false;
     Raw id; // upstream's
 };
@@ -41,6 +42,7 @@ struct Turn {
     bool user;
     std::vector<Raw> texts; // joined by blank lines
     std::vector<chat::Image> images;
+    std::vector<chat::Document> documents;
     std::vector<Call> calls;                // assistant
     std::vector<Result> results;            // user
     std::vector<chat::Reasoning> reasoning; // assistant: as the client sends it
@@ -65,6 +67,9 @@ void pair_results(Turns &turns, chat::Arena &arena);
 
 // The upstream drops images inside results: moves them to the turn, with a line that tells which is which.
 void hoist_images(Turns &turns, chat::Arena &arena);
+
+// Documents inside results move to the turn.
+void hoist_documents(Turns &turns, chat::Arena &arena);
 
 // Says in the text what the upstream would not tell the model, and nothing is ever blank.
 void fill_results(Turns &turns, chat::Arena &arena);

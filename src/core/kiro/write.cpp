@@ -1,6 +1,6 @@
 #include "core/json/writer.h"
 #include "core/kiro/digest.h"
-#include "core/kiro/measure.h"
+#include "core/kiro/limits.h"
 #include "core/kiro/request.h"
 
 namespace kiro::kiro {
@@ -122,6 +122,7 @@ private:
         out += wire.origin;
         out += '"';
         images(turn);
+        documents(turn);
         bool tools = current && !request.tools.empty();
         if (!turn.results.empty() || tools || wire.environment) {
             out += R"(,"userInputMessageContext":{)";
@@ -153,6 +154,22 @@ private:
             out += format_name(image.format);
             out += R"(","source":{"bytes":")";
             out += image.base64;
+            out += R"("}})";
+        }
+        out += ']';
+    }
+
+    void documents(const Turn &turn) {
+        if (turn.documents.empty())
+            return;
+        out += R"(,"documents":[)";
+        for (const auto &document : turn.documents) {
+            if (out.back() != '[')
+                out += ',';
+            out += R"({"format":"pdf","name":")";
+            out += document.title;
+            out += R"(","source":{"bytes":")";
+            out += document.base64;
             out += R"("}})";
         }
         out += ']';

@@ -144,8 +144,13 @@ sub system_prompt ($r) {
     return exists $r->{body}{systemPrompt} ? _improper('systemPrompt: not allowed') : undef;
 }
 
+# Measured with text. Images and documents have limits of their own, far above this weight (official clients
+# send ten images of 10 MB), so their base64 does not count.
 sub weight ($r) {
     my $ascii = $r->{text} =~ tr/\x00-\x7f//;
+    if ($ascii >= $MAX_WEIGHT) {
+        $ascii -= length $1 while $r->{text} =~ m{"source"\s*:\s*\{\s*"bytes"\s*:\s*"([A-Za-z0-9+/=]*+)"}g;
+    }
     my $weight = $ascii + 8 * ($r->{text} =~ tr/\xc0-\xff//);
     return $weight >= $MAX_WEIGHT ? _invalid('CONTENT_LENGTH_EXCEEDS_THRESHOLD', "the body weighs $weight") : undef;
 }
