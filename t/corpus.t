@@ -18,6 +18,6 @@ my $whole = Test::Kiro::Upstream::lines(sub {
 }, 'corpus');
 
 ok($whole, 'every request of the corpus was taken');
-cmp_ok($count{$_}, '>=', 30, "$_: bodies") for qw(v3 v2 rest);
+cmp_ok($count{$_}, '>=', 150, "$_: bodies") for qw(v3 v2 rest);
 
 done_testing;

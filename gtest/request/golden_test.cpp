@@ -57,8 +57,8 @@ TEST(Golden, TheCorpusIsLarge) {
     std::set<kiro_api> apis;
     for (const Golden &golden : corpus())
         apis.insert(golden.api());
-    EXPECT_GE(corpus().size(), 30u);
-    EXPECT_GE(apis.size(), 2u);
+    EXPECT_GE(corpus().size(), 150u);
+    EXPECT_EQ(apis.size(), 3u);
 }
 
 TEST(Golden, MinifiedAndSpacedRequestsAreTheSame) {

@@ -109,11 +109,14 @@ TEST(Request, SessionsDecideTheConversation) {
                                   R"("messages":[{"role":"user","content":")" + text + "\"}]}"));
         return std::string(view(request.info().conversation));
     };
-    EXPECT_EQ(conversation("s1", "", "a"), conversation("s1", "", "b"));
+    EXPECT_EQ(conversation("s1", "", "a"), conversation("s1", "", "a"));
+    EXPECT_NE(conversation("s1", "", "a"), conversation("s1", "", "b")); // a side call of the session
+    EXPECT_NE(conversation("s1", R"("tools":[{"name":"f","parameters":{}}],)", "a"),
+              conversation("s1", "", "a"));
     EXPECT_NE(conversation("s1", "", "a"), conversation("s2", "", "a"));
     EXPECT_EQ(conversation("s1", R"("prompt_cache_key":"k",)", "a"), conversation("s1", "", "a"));
     EXPECT_EQ(conversation("", R"("prompt_cache_key":"k",)", "a"),
-              conversation("", R"("prompt_cache_key":"k",)", "b"));
+              conversation("", R"("prompt_cache_key":"k",)", "a"));
     EXPECT_NE(conversation("", R"("prompt_cache_key":"k",)", "a"), conversation("", "", "a"));
     EXPECT_EQ(conversation("", "", "a"), conversation("", "", "a"));
     EXPECT_NE(conversation("", "", "a"), conversation("", "", "b"));
@@ -325,7 +328,7 @@ TEST(Request, MutationsAreRefusedOrLegal) {
     };
     const std::string seed =
         R"({"model":"m","system":"s","stream":true,"tools":[{"name":"f","description":"d","input_schema":{"type":"object","properties":{"a":{"type":"string"}}}}],)"
-        R"("messages":[{"role":"user","content":[{"type":"text","text":"x"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"QUJD"}}]},)"
+        R"("messages":[{"role":"user","content":[{"type":"text","text":"x"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgoAAAAN"}}]},)"
         R"({"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{"a":"b"}}],"tool_calls":[]},)"
         R"({"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"r"}],"is_error":false}],"tool_call_id":"t1","name":"n"},)"
         R"({"role":"assistant","content":"ok"},{"role":"user","content":"bye"}],"tool_choice":{"type":"auto"}})";

@@ -208,7 +208,7 @@ void check_size(const Request &request, const std::string &body) {
         const std::vector<Raw> &texts = request.turns[i].texts;
         if (byte_length(texts) + byte_length(system) <= max_user_text)
             continue;
-        size_t length = text_length(texts, 2) + text_length(system, 2);
+        size_t length = text_length(texts, 2) + text_length(system, 2) - 2;
         if (length > max_user_text)
             overflow(request, length, max_user_text);
     }
