@@ -18,6 +18,8 @@ void add_beginning(const Request &request, Sha256 &hash) {
         }
     };
     add(request.system);
+    if (request.turns.empty())
+        return;
     add(request.turns.front().texts);
     for (const chat::Image &image : request.turns.front().images)
         hash.add_field(std::to_string(image.base64.size())).add_field(image.base64.substr(0, enough));

@@ -1,6 +1,7 @@
 #include "core/kiro/limits.h"
 
 #include <algorithm>
+#include <simdjson.h>
 #include <string>
 #include <unordered_set>
 
@@ -192,8 +193,12 @@ void flatten_inputs(Turns &turns, chat::Arena &arena) {
         for (Call &call : turn.calls) {
             if (call.input.size() < 2 * max_nesting || json::nesting(call.input) <= max_nesting)
                 continue;
-            std::string text = R"({"arguments":)";
-            json::append_string(text, call.input);
+            std::string input(call.input.size(), '\0'), text = R"({"arguments":)";
+            size_t size = 0;
+            if (simdjson::minify(call.input.data(), call.input.size(), input.data(), size) ==
+                simdjson::SUCCESS)
+                input.resize(size);
+            json::append_string(text, input);
             text += '}';
             call.input = arena.keep(std::move(text));
         }

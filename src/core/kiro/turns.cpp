@@ -44,7 +44,7 @@ template <class T> void append(std::vector<T> &to, std::vector<T> &from) {
 }
 
 Turn turn_of(const chat::Message &message) {
-    Turn turn{message.role != chat::Role::assistant, {}, {}, {}, {}, {}, {}};
+    Turn turn{message.role != chat::Role::assistant, {}, {}, {}, {}, {}, {}, {}};
     for (const auto &block : message.blocks)
         add_block(turn, block);
     return turn;
@@ -185,9 +185,9 @@ Turns merge_turns(const chat::Conversation &conversation, size_t first) {
 
 void frame_with_user(Turns &turns) {
     if (turns.empty() || !turns.front().user)
-        turns.insert(turns.begin(), Turn{true, {}, {}, {}, {}, {}, {}});
+        turns.insert(turns.begin(), Turn{true, {}, {}, {}, {}, {}, {}, {}});
     if (!turns.back().user)
-        turns.push_back(Turn{true, {}, {}, {}, {}, {}, {}});
+        turns.push_back(Turn{true, {}, {}, {}, {}, {}, {}, {}});
 }
 
 void pair_results(Turns &turns, chat::Arena &arena) {
