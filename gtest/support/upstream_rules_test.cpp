@@ -131,6 +131,21 @@ struct Checker {
         }
     }
 
+    void documents(array list) {
+        require(list.size() > 0 && list.size() <= 5, "number of documents");
+        std::set<std::string> names;
+        for (element entry : list) {
+            object document = entry.get_object();
+            require(text_of(document, "format") == "pdf", "document format");
+            std::string name = text_of(document, "name");
+            require(!name.empty() && name.size() <= 200 &&
+                        std::all_of(name.begin(), name.end(), [](char c) { return is_word(c) && c != '_'; }),
+                    "document name");
+            require(names.insert(name).second, "document name twice");
+            require(text_of(document["source"].get_object(), "bytes").size() % 4 == 0, "document bytes");
+        }
+    }
+
     void images(array list) {
         require(list.size() > 0, "empty images");
         for (element entry : list) {
@@ -147,7 +162,7 @@ struct Checker {
     }
 
     void user(object message, bool current) {
-        only(message, {"content", "modelId", "origin", "images", "userInputMessageContext"});
+        only(message, {"content", "modelId", "origin", "images", "documents", "userInputMessageContext"});
         std::string content = text_of(message, "content");
         require(!text_of(message, "modelId").empty(), "modelId");
         std::string origin = text_of(message, "origin");
@@ -155,6 +170,8 @@ struct Checker {
         array list;
         if (message["images"].get(list) == simdjson::SUCCESS)
             images(list);
+        if (message["documents"].get(list) == simdjson::SUCCESS)
+            documents(list);
         bool has_results = false;
         object context;
         if (message["userInputMessageContext"].get(context) == simdjson::SUCCESS) {
