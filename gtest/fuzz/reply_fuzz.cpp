@@ -111,6 +111,8 @@ void run(const std::string &bytes, kiro_api api, bool stream, std::size_t piece,
     if (committed) {
         if (api == KIRO_API_ANTHROPIC) {
             stream ? test::read_anthropic_stream(output) : test::read_anthropic_object(output);
+        } else if (api == KIRO_API_OPENAI_RESPONSES) {
+            stream ? test::read_responses_stream(output) : test::read_responses_object(output);
         } else {
             stream ? test::read_openai_stream(output) : test::read_openai_object(output);
         }
@@ -127,7 +129,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     const unsigned options = input.byte();
     const std::string bytes = make_stream(input);
     const std::size_t piece = options & 1 ? 1 : options & 2 ? 37 : bytes.size() + 1;
-    for (const kiro_api api : {KIRO_API_OPENAI_CHAT, KIRO_API_ANTHROPIC}) {
+    for (const kiro_api api : {KIRO_API_OPENAI_CHAT, KIRO_API_ANTHROPIC, KIRO_API_OPENAI_RESPONSES}) {
         for (const bool stream : {false, true}) {
             run(bytes, api, stream, piece, (options & 4) != 0);
         }

@@ -11,8 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     kiro_request_options options{};
-    options.api = (data[0] & 1) != 0 ? KIRO_API_ANTHROPIC : KIRO_API_OPENAI_CHAT;
-    auto wire = static_cast<kiro_wire>((data[0] >> 1) % 3);
+    options.api = static_cast<kiro_api>(data[0] % 3);
+    auto wire = static_cast<kiro_wire>(data[0] / 3 % 3);
     options.default_model = {"auto", 4};
 
     kiro_request *request = kiro_request_create(size - 1);
