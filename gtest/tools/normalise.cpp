@@ -1,15 +1,19 @@
 /*
  * Prints what requests become upstream, a line each: {"name", "wire", "body"}.
  *
- *   normalise corpus    every accepted request of gtest/data/requests, on each wire
+ *   normalise corpus               every accepted request of gtest/data/requests, on each wire
+ *   normalise random SEED COUNT    random requests of all block kinds; what is refused has "refused"
+ *   normalise request SEED         one of those, as the client sends it
  */
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "core/json/writer.h"
 #include "support/client_request.h"
 #include "support/corpus.h"
+#include "tools/random_request.h"
 
 namespace {
 
@@ -53,11 +57,33 @@ int print_corpus() {
     return 0;
 }
 
+// Refusals are for the caller to judge: only too many documents are a reason.
+int print_random(uint64_t seed, uint64_t count) {
+    for (uint64_t i = seed; i < seed + count; i++) {
+        RandomRequest random = random_request(i);
+        const Wire &wire = wires[i % std::size(wires)];
+        ClientRequest request(random.api);
+        std::string body = request.parse(random.body) ? request.write(wire.wire, arn) : "";
+        if (!body.empty()) {
+            print(std::to_string(i), wire, body);
+            continue;
+        }
+        std::string line = "{\"name\":\"" + std::to_string(i) + "\",\"refused\":";
+        kiro::json::append_string(line, request.failure.message);
+        std::puts((line + "}").c_str());
+    }
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
     if (argc == 2 && std::strcmp(argv[1], "corpus") == 0)
         return print_corpus();
-    std::fputs("usage: normalise corpus\n", stderr);
+    if (argc == 4 && std::strcmp(argv[1], "random") == 0)
+        return print_random(std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr, 10));
+    if (argc == 3 && std::strcmp(argv[1], "request") == 0)
+        return std::puts(random_request(std::strtoull(argv[2], nullptr, 10)).body.c_str()) < 0;
+    std::fputs("usage: normalise corpus | random SEED COUNT | request SEED\n", stderr);
     return 2;
 }
