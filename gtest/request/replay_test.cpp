@@ -1,6 +1,7 @@
 // Reasoning on its way out to a client and back to the upstream.
 
 #include <gtest/gtest.h>
+#include <simdjson.h>
 #include <string>
 
 #include "core/json/writer.h"
@@ -124,6 +125,48 @@ TEST(Replay, OnlyToWhereItCameFrom) {
     shut({.members = ""}, whole);
     shut({.thinking = KIRO_THINKING_OFF}, whole);
     shut({.thinking = KIRO_THINKING_TAGS}, whole);
+}
+
+// The items of a Responses answer go back as they came.
+TEST(Replay, ItemsOfResponses) {
+    constexpr const char *members =
+        R"("reasoning":{"effort":"high","summary":"auto"},"include":["reasoning.encrypted_content"],"store":false)";
+    const auto parsed = [&](const char *model, const std::string &input) {
+        ClientRequest request(KIRO_API_OPENAI_RESPONSES);
+        request.options.account = {"main", 4};
+        EXPECT_TRUE(request.parse(R"({"model":")" + std::string(model) + "\"," + members + R"(,"input":)" +
+                                  input + "}"))
+            << request.failure.message;
+        return request;
+    };
+    const auto replay = [&](const char *model, const std::string &frames) {
+        ClientRequest request = parsed(model, R"("Hi")");
+        kiro_reply_options opts{};
+        opts.api = KIRO_API_OPENAI_RESPONSES;
+        opts.request = request.request.get();
+        opts.model = {"m", 1};
+        opts.id = {"0123456789", 10};
+        test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
+        const std::string bytes = frames + test::tail();
+        kiro_reply_feed(reply.get(), bytes.data(), bytes.size());
+        kiro_reply_eof(reply.get());
+        kiro_str piece{};
+        EXPECT_EQ(kiro_reply_next(reply.get(), &piece), KIRO_OK);
+        simdjson::dom::parser parser;
+        simdjson::padded_string text(piece.data, piece.len);
+        std::string input = R"([{"role":"user","content":"Hi"})";
+        for (auto item : parser.parse(text)["output"].get_array())
+            input += "," + std::string(simdjson::minify(item));
+        const std::string body = parsed(model, input + R"(,{"role":"user","content":"More"}])").write();
+        EXPECT_EQ(broken_rule(body), "") << body;
+        return body;
+    };
+    std::string body = replay("claude-opus-4.6", kFrames);
+    EXPECT_NE(body.find(kReplayed), std::string::npos) << body;
+    body = replay("gpt-5.6-sol",
+                  test::text_event("Hello") + reasoning_frame(R"({"text":"...","signature":".KTR~~b3Bh"})"));
+    EXPECT_NE(body.find(R"("reasoningText":{"text":"...","signature":".KTR~~b3Bh"})"), std::string::npos)
+        << body;
 }
 
 TEST(Replay, OpaqueReasoning) {

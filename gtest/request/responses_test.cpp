@@ -192,13 +192,13 @@ TEST(ResponsesRequest, Reasoning) {
     const Row rows[] = {
         {R"("user":"x")", false, false, ThinkingMode::unasked},
         {R"("reasoning":{})", false, false, ThinkingMode::unasked},
-        {R"("reasoning":{"summary":"auto"})", true, false, ThinkingMode::unasked},
-        {R"("reasoning":{"generate_summary":"concise"})", true, false, ThinkingMode::unasked},
+        {R"("reasoning":{"summary":"auto"})", true, false, ThinkingMode::adaptive},
+        {R"("reasoning":{"generate_summary":"concise"})", true, false, ThinkingMode::adaptive},
         {R"("reasoning":{"effort":"high"})", true, false, ThinkingMode::adaptive},
         {R"("reasoning":{"effort":"none"})", false, false, ThinkingMode::off},
         {R"("include":["reasoning.encrypted_content"])", true, true, ThinkingMode::unasked},
         {R"("include":["reasoning.encrypted_content"],"reasoning":{"summary":"auto"})", true, false,
-         ThinkingMode::unasked},
+         ThinkingMode::adaptive},
     };
     for (const Row &row : rows) {
         SCOPED_TRACE(row.members);

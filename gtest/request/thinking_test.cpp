@@ -63,8 +63,9 @@ Sent send(kiro_api api, std::string_view model, std::string_view members,
           std::string_view messages = R"([{"role":"user","content":"Hi"}])") {
     ClientRequest request(api);
     request.options.thinking = option;
-    std::string body = R"({"model":")" + std::string(model) + "\"," + std::string(members) +
-                       R"("messages":)" + std::string(messages) + "}";
+    const char *list = api == KIRO_API_OPENAI_RESPONSES ? R"("input":)" : R"("messages":)";
+    std::string body = R"({"model":")" + std::string(model) + "\"," + std::string(members) + list +
+                       std::string(messages) + "}";
     EXPECT_TRUE(request.parse(body)) << body << ": " << request.failure.message;
     Sent sent;
     sent.body = request.write();
@@ -83,6 +84,9 @@ Sent send(kiro_api api, std::string_view model, std::string_view members,
 
 Sent chat(std::string_view model, std::string_view members, kiro_thinking option = KIRO_THINKING_AUTO) {
     return send(KIRO_API_OPENAI_CHAT, model, members, option);
+}
+Sent responses(std::string_view model, std::string_view members, kiro_thinking option = KIRO_THINKING_AUTO) {
+    return send(KIRO_API_OPENAI_RESPONSES, model, members, option);
 }
 Sent messages(std::string_view model, std::string_view members, kiro_thinking option = KIRO_THINKING_AUTO) {
     return send(KIRO_API_ANTHROPIC, model, members, option);
@@ -150,6 +154,7 @@ TEST(Thinking, EveryModelTakesWhatEverySignalGives) {
                     check(messages(model, R"("output_config":{"effort":)" + word + "}," + thinking, option));
                     check(chat(model, R"("reasoning_effort":)" + word + "," + thinking, option));
                     check(chat(model, R"("reasoning":{"effort":)" + word + "}," + thinking, option));
+                    check(responses(model, R"("reasoning":{"effort":)" + word + "},", option));
                 }
             }
         }
@@ -272,6 +277,20 @@ TEST(Thinking, OfAnthropicClients) {
     EXPECT_EQ(messages("claude-opus-4.6", R"("output_config":{"effort":"xhigh"},)").fields, output("high"));
     EXPECT_EQ(messages("gpt-5.6-sol", R"("output_config":{"effort":"low"},)").fields, gpt("low"));
     EXPECT_EQ(messages("claude-haiku-4.5", R"("output_config":{"effort":"low"},)").tags, "");
+}
+
+TEST(Thinking, OfResponsesClients) {
+    const auto opus = [](const char *members) { return responses("claude-opus-4.6", members); };
+    EXPECT_EQ(opus("").fields, "");
+    EXPECT_EQ(opus(R"("reasoning":{},)").fields, "");
+    EXPECT_EQ(opus(R"("reasoning":{"effort":"minimal"},)").fields, claude("adaptive", "low"));
+    EXPECT_EQ(opus(R"("reasoning":{"effort":"none"},)").fields, claude("disabled", ""));
+    EXPECT_EQ(opus(R"("reasoning":{"effort":"none","summary":"auto"},)").fields, claude("disabled", ""));
+    EXPECT_EQ(opus(R"("reasoning":{"summary":"auto"},)").fields, claude("adaptive", "high"));
+    EXPECT_TRUE(opus(R"("reasoning":{"summary":"auto"},)").shown);
+    EXPECT_EQ(responses("gpt-5.6-sol", R"("reasoning":{"effort":"xhigh","summary":"auto"},)").fields,
+              gpt("xhigh"));
+    EXPECT_EQ(responses("claude-haiku-4.5", R"("reasoning":{"effort":"low"},)").tags, "4000");
 }
 
 TEST(Thinking, EffortOfATurn) {

@@ -217,6 +217,9 @@ private:
         need_container(field, "an object", path);
         out.thinking = reread(field.raw, [&](Value value) { return chat::read_reasoning(value, path); });
         summary = reread(field.raw, [&](Value value) { return wants_summary(value, path); });
+        // Who wants to read reasoning wants some.
+        if (summary && out.thinking.mode == chat::ThinkingMode::unasked)
+            out.thinking.mode = chat::ThinkingMode::adaptive;
     }
 
     void take_text(const Field &field) {
