@@ -31,9 +31,9 @@ void think(chat::Conversation &conversation, kiro_thinking option, Request &requ
 } // namespace
 
 /*
- * The order matters: pairing needs alternating turns; hoisting needs ids; blank turns are known when all
- * texts are; the beginning that identifies a conversation must not have what depends on later turns, nor the
- * tags that only the current message has.
+ * docs/architecture.md has the rules and tests of each step. The order matters: pairing needs alternating
+ * turns; hoisting needs ids; blank turns are known when all texts are; the beginning that identifies a
+ * conversation must not have what depends on later turns, nor the tags that only the current message has.
  */
 Request prepare(chat::Conversation &conversation, const Target &target) {
     chat::Arena &arena = conversation.arena;
