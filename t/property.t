@@ -27,7 +27,7 @@ my $whole = Test::Kiro::Upstream::lines(sub {
 note("seeds $seed to " . ($seed + $cases - 1) . ", $taken taken");
 ok($whole, 'the program ended well');
 is_deeply(\@broken, [], 'every body is accepted');
-is_deeply([ grep { !/documents|images/ } sort keys %refused ], [], 'nothing is refused but what is too much');
+is_deeply([ grep { !/documents|images|at least one message/ } sort keys %refused ], [], 'nothing is refused but too much, or nothing');
 cmp_ok($taken, '>', 0.9 * $cases, 'most requests are taken');
 
 done_testing;
