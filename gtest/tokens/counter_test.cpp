@@ -95,8 +95,18 @@ TEST(Counter, AnyBytes) {
 class Reference {
 public:
     Reference() {
-        for (tokens::Token t = 0; t < tokens::vocabulary_size; t++)
-            ranks.emplace(text_of(t), t);
+        const auto &tables = tokens::kiro_token_tables;
+        std::vector<std::string> texts(tokens::vocabulary_size);
+        for (unsigned byte = 0; byte < 256; byte++) {
+            auto state = tables.states[tables.states[0].base() ^ byte];
+            texts[state.token()] = std::string(1, static_cast<char>(byte));
+        }
+        for (tokens::Token t = 0; t < tokens::vocabulary_size; t++) {
+            const auto &facts = tables.facts[t];
+            if (t >= 256)
+                texts[t] = texts[facts.left()] + texts[facts.right()];
+            ranks.emplace(texts[t], t);
+        }
     }
 
     size_t merge(std::string_view piece) const {
@@ -132,20 +142,6 @@ public:
 
 private:
     std::unordered_map<std::string, tokens::Token> ranks;
-
-    // The bytes stand in the states, so the way down the parts is the way to read them.
-    static std::string text_of(tokens::Token t) {
-        const auto &facts = tokens::kiro_token_tables.facts[t];
-        if (t >= 256)
-            return text_of(facts.left()) + text_of(facts.right());
-        for (unsigned byte = 0; byte < 256; byte++) {
-            const auto &tables = tokens::kiro_token_tables;
-            auto state = tables.states[tables.states[0].base() ^ byte];
-            if (state.is_of(static_cast<uint8_t>(byte)) && state.token() == t)
-                return std::string(1, static_cast<char>(byte));
-        }
-        return {};
-    }
 };
 
 TEST(Counter, IsWhatMergingGives) {
