@@ -20,6 +20,8 @@ constexpr uint64_t pixels_per_token = 750;
 constexpr uint64_t max_image = 1600;
 constexpr uint64_t usual_image = 1000; // of unknown size
 
+constexpr uint64_t usual_document = 500; // its pages are not known
+
 // Tokens of the model for a hundred of cl100k_base. Upper case does not occur: ids are the upstream's.
 struct Vocabulary {
     std::string_view model; // the id begins so
@@ -72,6 +74,7 @@ Countable countable(const Request &request) {
                 add(out.texts, text);
         }
         out.overhead += tokens_per_call * (turn.calls.size() + turn.results.size());
+        out.documents += turn.documents.size();
         out.images.insert(out.images.end(), turn.images.begin(), turn.images.end());
     }
     for (const ToolSpec &tool : request.tools) {
@@ -96,6 +99,7 @@ uint64_t count(const Countable &countable) {
         sum += counter.count(schema);
     }
     sum = (sum * countable.percent + 99) / 100;
+    sum += usual_document * countable.documents;
     for (const chat::Image &image : countable.images)
         sum += image_tokens(image); // the rule is already in tokens of the model
     return sum;

@@ -20,6 +20,7 @@ struct Countable {
     std::vector<std::string_view> values;  // JSON, counted as it is written
     std::vector<std::string_view> schemas; // cleaned before they are counted
     std::vector<chat::Image> images;
+    size_t documents = 0;
     uint64_t overhead = 0; // tokens, of messages and tools
     uint32_t percent = 100;
     size_t bytes = 0; // of texts, values and schemas
