@@ -69,6 +69,12 @@ void append_reasoning(std::string &out, string_view id, string_view text, string
     out += '}';
 }
 
+void append_search(std::string &out, string_view id, const chat::Search &search, bool begun) {
+    out.append(R"({"id":")").append(id).append(R"(","type":"web_search_call")");
+    append_member(out, "status", begun ? "in_progress" : search.failed ? "failed" : "completed");
+    out.append(R"(,"action":{"type":"search","query":")").append(search.query).append("\"}}");
+}
+
 string_view call_prefix(const chat::FinishedCall &call) noexcept {
     return call.freeform ? "ctc" : "fc";
 }

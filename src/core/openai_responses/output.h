@@ -3,6 +3,7 @@
 
 #include "core/chat/event.h"
 #include "core/chat/reply_context.h"
+#include "core/chat/search.h"
 #include "kiro/kiro.h"
 
 #include <cstdint>
@@ -23,6 +24,9 @@ void append_reasoning(std::string &out, std::string_view id, std::string_view te
 
 // A function_call, or a custom_tool_call of a freeform tool. begun: its input is still to come.
 void append_call(std::string &out, std::string_view id, const chat::FinishedCall &call, bool begun);
+
+// begun: the search is still to be made.
+void append_search(std::string &out, std::string_view id, const chat::Search &search, bool begun);
 
 // "fc" or "ctc".
 std::string_view call_prefix(const chat::FinishedCall &call) noexcept;

@@ -194,6 +194,28 @@ void StreamWriter::add(const chat::FinishedCall &call, std::string &out) {
     add_item(from, out);
 }
 
+void StreamWriter::search(const chat::Search &search, std::string &out) {
+    close(true, {}, out);
+    begin(out);
+    const std::string id = item_id("ws", envelope_.reply_id(), index_);
+    target_.assign(R"(,"item_id":")").append(id).append(R"(","output_index":)");
+    json::append_uint(target_, index_);
+    event("response.output_item.added", out);
+    out.append(R"(,"output_index":)");
+    json::append_uint(out, index_);
+    out.append(R"(,"item":)");
+    append_search(out, id, search, true);
+    out.append(kEnd);
+    for (const string_view step : {"in_progress", "searching", "completed"}) {
+        item_event("response.web_search_call." + std::string(step), out);
+        out.append(kEnd);
+    }
+    append_comma(items_);
+    const std::size_t from = items_.size();
+    append_search(items_, id, search, false);
+    add_item(from, out);
+}
+
 void StreamWriter::write(const chat::Event &event, std::string &out) {
     std::visit([&](const auto &kind) { add(kind, out); }, event);
 }
@@ -272,6 +294,12 @@ void Collector::add(const chat::FinishedCall &event) {
     close(true, {});
     append_comma(items_);
     append_call(items_, item_id(call_prefix(event), envelope_.reply_id(), index_++), event, false);
+}
+
+void Collector::search(const chat::Search &search, std::string &) {
+    close(true, {});
+    append_comma(items_);
+    append_search(items_, item_id("ws", envelope_.reply_id(), index_++), search, false);
 }
 
 void Collector::write(const chat::Event &event, std::string &) {

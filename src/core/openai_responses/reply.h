@@ -3,6 +3,7 @@
 
 #include "core/chat/event.h"
 #include "core/chat/reply_context.h"
+#include "core/chat/search.h"
 #include "core/openai_responses/output.h"
 #include "kiro/kiro.h"
 
@@ -22,6 +23,7 @@ public:
     StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context);
 
     void write(const chat::Event &event, std::string &out);
+    void search(const chat::Search &search, std::string &out);
     void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &out);
@@ -64,6 +66,7 @@ public:
     Collector(const chat::ReplyHead &head, const chat::ReplyContext &context);
 
     void write(const chat::Event &event, std::string &out);
+    void search(const chat::Search &search, std::string &out);
     void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &) {} // an object has no place for it
