@@ -22,7 +22,7 @@ void append_count(std::string &out, uint32_t count) {
         json::append_uint(out, count);
 }
 
-// What the SDK's type lists. False is also what the service cannot do and the gateway does not.
+// What the SDK's type lists. Web searches are the gateway's, for any model.
 void append_capabilities(std::string &out, const chat::Model &model) {
     const auto takes = [&](std::string_view effort) {
         return std::find(model.efforts.begin(), model.efforts.end(), effort) != model.efforts.end();
@@ -40,8 +40,8 @@ void append_capabilities(std::string &out, const chat::Model &model) {
     append_support(out, "pdf_input", model.documents);
     out += R"(,"server_tools":{)";
     append_support(out, "code_execution", false);
-    append_support(out, "web_search", false);
-    out += R"(,"supported":false})";
+    append_support(out, "web_search", true);
+    out += R"(,"supported":true})";
     append_support(out, "structured_outputs", false);
     out += R"(,"thinking":{"types":{)";
     append_support(out, "adaptive", model.decides_to_think);
