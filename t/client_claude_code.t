@@ -99,5 +99,18 @@ for my $model ('claude-sonnet-4.5', 'claude-opus-4-6', 'deepseek-3.2') {
     is_deeply([ grep { $_->{status} != 200 } @counts ], [], '/context: every count was answered');
 }
 
+# With a bearer token, the models of the gateway and the mark of a long context.
+{
+    my $r = run_client($t, [ $claude, '-p', scripted({ words => 3 }), '--model', 'claude-opus-4-6[1m]' ], env => {
+        ANTHROPIC_BASE_URL => "http://127.0.0.1:$t->{port}", ANTHROPIC_AUTH_TOKEN => $t->{key}, API_TIMEOUT_MS => 30000,
+        CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY => 1, DISABLE_TELEMETRY => 1, DISABLE_AUTOUPDATER => 1,
+        DISABLE_ERROR_REPORTING => 1,
+    });
+    like($r->{out}, qr{^word1 word2 word3$}m, 'model discovery: the answer') or diag $r->{err};
+    my ($models) = grep { $_->{uri} =~ m{^/v1/models} } $t->access;
+    is($models && $models->{status}, 200, 'model discovery: the models were listed');
+    is(($t->seen)[-1]{body}{conversationState}{currentMessage}{userInputMessage}{modelId}, 'claude-opus-4.6', 'model discovery: the model');
+}
+
 accepted($t);
 $t->done;
