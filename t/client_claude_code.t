@@ -17,7 +17,7 @@ sub claude {
     my ($name, $prompt, @more) = @_;
     my $seen = () = $t->seen;
     my $r = run_client($t, [
-        $claude, '-p', $prompt, '--output-format', 'json', '--allowedTools', qw(Agent Bash Read Write Edit ToolSearch WebFetch), @more,
+        $claude, '-p', $prompt, '--output-format', 'json', '--allowedTools', qw(Agent Bash Read Write Edit ToolSearch WebSearch), @more,
     ], seconds => 60, env => {
         ANTHROPIC_BASE_URL => "http://127.0.0.1:$t->{port}", ANTHROPIC_API_KEY => $t->{key}, API_TIMEOUT_MS => 30000,
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC => 1, DISABLE_TELEMETRY => 1, DISABLE_AUTOUPDATER => 1,
@@ -58,13 +58,17 @@ for my $model ('claude-sonnet-4.5', 'claude-opus-4-6', 'deepseek-3.2') {
         "$model: the calls are in the history");
 }
 
-# A tool whose schema it loads when it is wanted.
+# A tool whose schema it loads when it is wanted, and which asks for a search by a request of its own.
 {
-    my $r = claude('ToolSearch', scripted({ tools => [ call('ToolSearch', query => 'select:WebFetch', max_results => 1) ] }),
-        '--model', 'claude-sonnet-4.5');
+    my $r = claude('WebSearch', scripted({ tools => [
+        call('ToolSearch', query => 'select:WebSearch', max_results => 1),
+        bash(says({ tools => [ call('WebSearch', query => 'red fox habits') ] })),
+    ] }), '--model', 'claude-sonnet-4.5');
     my $context = ($t->seen)[-1]{body}{conversationState}{currentMessage}{userInputMessage}{userInputMessageContext};
     my %declared = map { $_->{toolSpecification}{name} => 1 } grep { $_->{toolSpecification} } @{ $context->{tools} };
-    ok($declared{WebFetch}, 'ToolSearch: the tool it found is declared') or diag join ' ', sort keys %declared;
+    ok($declared{WebSearch}, 'ToolSearch: the tool it found is declared') or diag join ' ', sort keys %declared;
+    is(scalar @{ $t->sim(GET => 'log?op=search') }, 1, 'WebSearch: one search');
+    like($r->{result}, qr{https://example\.com/2}, 'WebSearch: what was found came back');
 }
 
 # A subagent works in the background, in a conversation of its own; its end comes in another turn.

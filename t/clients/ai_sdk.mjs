@@ -10,11 +10,12 @@ globalThis.AI_SDK_LOG_WARNINGS = false;
 const baseURL = `${config.url}/v1`;
 const apiKey = config.key;
 const openai = createOpenAI({ baseURL, apiKey });
+const anthropic = createAnthropic({ baseURL, apiKey });
 const models = {
   chat: openai.chat('claude-sonnet-4.5'),
   compatible: createOpenAICompatible({ name: 'kiro', baseURL, apiKey, includeUsage: true })('claude-sonnet-4.5'),
   responses: openai('claude-sonnet-4.5'),
-  messages: createAnthropic({ baseURL, apiKey })('claude-sonnet-4.5'),
+  messages: anthropic('claude-sonnet-4.5'),
 };
 
 let serial = 0;
@@ -129,6 +130,28 @@ for (const [name, model] of Object.entries(models)) {
     for await (const part of answer.fullStream) if (part.type === 'error') seen.push(part.error);
     same(seen.length, 1, `${name}: one error part`);
   });
+}
+
+const searchers = {
+  responses: { web_search: openai.tools.webSearch({}) },
+  messages: { web_search: anthropic.tools.webSearch_20250305({ maxUses: 3 }) },
+};
+for (const [name, tools] of Object.entries(searchers)) {
+  for (const stream of [false, true]) {
+    const way = stream ? 'streamed' : 'collected';
+    await test(`${name}: a web search, ${way}`, async () => {
+      const ask = { ...common, model: models[name], tools, prompt: `Perform a web search for the query: red fox ${name} ${way}` };
+      const answer = stream ? streamText(ask) : await generateText(ask);
+      const seen = await answer.content;
+      ok(seen.some((part) => part.type === 'tool-result' && part.toolName === 'web_search'), `${name}: the search, ${way}`, seen);
+      const text = await answer.text;
+      ok(text.includes('https://example.com/1'), `${name}: what was found, ${way}`, text);
+      if (name === 'messages') {
+        ok(seen.some((part) => part.type === 'source' && part.url === 'https://example.com/1'), `${name}: the sources, ${way}`, seen);
+      }
+      same(await answer.finishReason, 'stop', `${name}: finishReason, ${way}`);
+    });
+  }
 }
 
 await test('responses: stored items', () => throws(
