@@ -28,6 +28,20 @@ TEST(Estimate, CountsCharactersByWidth) {
     }
 }
 
+TEST(Estimate, CountsLongTexts) {
+    constexpr uint64_t many = 5000;
+    std::string text;
+    for (uint64_t i = 0; i < many; i++)
+        text += "\xE4\xB8\xAD";
+    for (uint64_t i = 0; i < many; i++)
+        text += "\xC3\xA9";
+    Characters c;
+    c.add(text + std::string(many, 'a'));
+    EXPECT_EQ(c.ascii, many);
+    EXPECT_EQ(c.wide, many);
+    EXPECT_EQ(c.other, many);
+}
+
 TEST(Estimate, Tokens) {
     Characters c;
     c.add(std::string(360, 'a'));

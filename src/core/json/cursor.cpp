@@ -1,5 +1,7 @@
 #include "core/json/cursor.h"
 
+#include "core/json/plain.h"
+
 namespace kiro::json {
 
 void Cursor::skip_space() {
@@ -16,12 +18,9 @@ bool Cursor::enter(char c) {
 }
 
 void Cursor::skip_string() {
-    p++;
-    while (p != end && *p != '"') {
-        if (*p == '\\' && end - p > 1)
-            p++;
-        p++;
-    }
+    p = skip_plain(p + 1, end);
+    while (p != end && *p != '"')
+        p = skip_plain(*p == '\\' && end - p > 1 ? p + 2 : p + 1, end);
     if (p != end)
         p++;
 }

@@ -2,45 +2,17 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <bitset>
 #include <cstdint>
 #include <cstring>
 #include <simdjson.h>
 
+#include "core/json/plain.h"
 #include "core/json/raw.h"
 
 namespace kiro::json {
 
 namespace {
-
-constexpr uint64_t every_byte(uint8_t b) {
-    return 0x0101010101010101ULL * b;
-}
-
-// The high bit of each byte that ends a run of plain string bytes. Above the lowest one there may be false
-// ones, as borrows ripple upwards.
-uint64_t specials(uint64_t x) {
-    uint64_t quote = x ^ every_byte('"');
-    uint64_t backslash = x ^ every_byte('\\');
-    uint64_t hit = ((quote - every_byte(1)) & ~quote) | ((backslash - every_byte(1)) & ~backslash) |
-                   ((x - every_byte(0x20)) & ~x);
-    return hit & every_byte(0x80);
-}
-
-const char *skip_plain(const char *p, const char *end) {
-    if constexpr (std::endian::native == std::endian::little) {
-        for (; end - p >= 8; p += 8) {
-            uint64_t word;
-            std::memcpy(&word, p, 8);
-            if (uint64_t hit = specials(word))
-                return p + std::countr_zero(hit) / 8;
-        }
-    }
-    while (p != end && static_cast<unsigned char>(*p) >= 0x20 && *p != '"' && *p != '\\')
-        p++;
-    return p;
-}
 
 constexpr std::array<bool, 256> make_escape_table() {
     std::array<bool, 256> table{};
