@@ -4,10 +4,13 @@
  *   normalise corpus               every accepted request of gtest/data/requests, on each wire
  *   normalise random SEED COUNT    random requests of all block kinds; what is refused has "refused"
  *   normalise request SEED         one of those, as the client sends it
+ *   normalise seeds FOLDER         the corpus as files for the fuzzers, a folder for each
  */
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "core/json/writer.h"
@@ -75,6 +78,21 @@ int print_random(uint64_t seed, uint64_t count) {
     return 0;
 }
 
+int write_seeds(const std::filesystem::path &folder) {
+    constexpr const char *fuzzers[] = {"request_openai_chat_fuzz", "request_anthropic_fuzz",
+                                       "request_openai_responses_fuzz"};
+    static_assert(KIRO_API_OPENAI_CHAT == 0 && KIRO_API_ANTHROPIC == 1 && KIRO_API_OPENAI_RESPONSES == 2);
+    for (const Golden &golden : corpus()) {
+        const auto own = folder / fuzzers[golden.api()];
+        std::filesystem::create_directories(own);
+        std::ofstream file(own / (golden.name() + ".json"));
+        file << minified(golden.request);
+        if (!file.flush())
+            return 1;
+    }
+    return 0;
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -84,6 +102,8 @@ int main(int argc, char **argv) {
         return print_random(std::strtoull(argv[2], nullptr, 10), std::strtoull(argv[3], nullptr, 10));
     if (argc == 3 && std::strcmp(argv[1], "request") == 0)
         return std::puts(random_request(std::strtoull(argv[2], nullptr, 10)).body.c_str()) < 0;
-    std::fputs("usage: normalise corpus | random SEED COUNT | request SEED\n", stderr);
+    if (argc == 3 && std::strcmp(argv[1], "seeds") == 0)
+        return write_seeds(argv[2]);
+    std::fputs("usage: normalise corpus | random SEED COUNT | request SEED | seeds FOLDER\n", stderr);
     return 2;
 }

@@ -1,0 +1,47 @@
+// A client's body of one dialect. What is accepted must be written as valid JSON on every wire, twice the
+// same.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "core/json/validate.h"
+#include "kiro/request.h"
+
+namespace kiro::test {
+
+inline void must(bool holds) {
+    if (!holds)
+        std::abort();
+}
+
+inline void fuzz_request(kiro_api api, const uint8_t *data, size_t size) {
+    kiro_request_options options{};
+    options.api = api;
+    options.default_model = {"auto", 4};
+
+    kiro_request *request = kiro_request_create(size);
+    if (request == nullptr)
+        return;
+    if (size > 0)
+        std::memcpy(kiro_request_buffer(request), data, size);
+    kiro_failure failure{};
+    kiro_str body{};
+    if (kiro_request_parse(request, &options, &failure) == KIRO_OK) {
+        for (kiro_wire wire : {KIRO_WIRE_V3, KIRO_WIRE_V2, KIRO_WIRE_REST}) {
+            if (kiro_request_write(request, wire, {"arn:x", 5}, &body, &failure) != KIRO_OK)
+                continue;
+            const std::string first(body.data, body.len);
+            const auto verdict = json::validate(first);
+            must(verdict && !verdict.lone_surrogates);
+            must(kiro_request_write(request, wire, {"arn:x", 5}, &body, &failure) == KIRO_OK);
+            must(first == std::string_view(body.data, body.len));
+        }
+    }
+    must(failure.kind != KIRO_FAIL_INTERNAL);
+    kiro_request_free(request);
+}
+
+} // namespace kiro::test
