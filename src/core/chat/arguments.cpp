@@ -22,9 +22,9 @@ std::string_view input_of_arguments(const Field &arguments, const Path &path, Ar
     json::Cursor cursor(text);
     if (cursor.is_null())
         return "{}";
-    if (!cursor.is_object())
-        return arena.keep("{\"value\":" + text + "}");
-    return arena.keep(std::move(text));
+    const bool object = cursor.is_object();
+    const std::string value(cursor.value()); // without the space around it
+    return arena.keep(object ? value : "{\"value\":" + value + "}");
 }
 
 std::string_view input_of_text(Raw text, Arena &arena) {
