@@ -8,7 +8,6 @@
 #include "core/chat/reply_context.h"
 #include "core/chat/search.h"
 #include "core/chat/thinking.h"
-#include "core/json/cursor.h"
 #include "core/json/reader.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
@@ -64,8 +63,9 @@ ReadRequest reader_of(kiro_api api, bool count_only) {
     throw chat::Invalid{KIRO_FAIL_NOT_BUILT, "", "this endpoint is not built yet"};
 }
 
-void check_json(char *text, size_t length) {
-    auto verdict = json::validate({text, length}, json::deepest);
+json::Index check_json(char *text, size_t length) {
+    json::Index index;
+    auto verdict = json::validate({text, length}, json::deepest, &index);
     if (!verdict) {
         if (length == 0)
             throw chat::Invalid{KIRO_FAIL_INVALID_JSON, "", "the request body is empty"};
@@ -75,6 +75,7 @@ void check_json(char *text, size_t length) {
     }
     if (verdict.lone_surrogates)
         json::replace_lone_surrogates(text, length);
+    return index;
 }
 
 std::string unknown_model(std::string_view name, const upstream::Catalogue &catalogue) {
@@ -115,10 +116,9 @@ void add_name(const upstream::ModelChoice &name, chat::Conversation &conversatio
 
 void parse(kiro_request &req, const kiro_request_options &opts) {
     ReadRequest read = reader_of(opts.api, opts.count_only != 0);
-    check_json(req.buffer.get(), req.length);
-    if (!json::Cursor({req.buffer.get(), req.length}).is_object())
+    const json::Document document(req.buffer.get(), check_json(req.buffer.get(), req.length));
+    if (!document.root().is_object())
         throw chat::Invalid{KIRO_FAIL_INVALID_REQUEST, "", "the request body must be a JSON object"};
-    json::Document document(req.buffer.get(), req.length);
     req.conversation = read(document.root());
 
     std::string name(trimmed(json::unescaped(req.conversation.model)));
@@ -227,13 +227,11 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
 extern "C" {
 
 kiro_request *kiro_request_create(size_t len) {
-    constexpr size_t padding = simdjson::SIMDJSON_PADDING;
     if (len > static_cast<size_t>(-1) / 2)
         return nullptr;
     try {
         auto req = std::make_unique<kiro_request>();
-        req->buffer.reset(new char[len + padding]);
-        std::memset(req->buffer.get() + len, 0, padding);
+        req->buffer.reset(new char[len]);
         req->length = len;
         return req.release();
     } catch (...) {

@@ -12,7 +12,7 @@
 
 struct kiro_request {
     std::atomic<unsigned> owners = 1;
-    std::unique_ptr<char[]> buffer; // length bytes of body, then padding for the parser
+    std::unique_ptr<char[]> buffer; // length bytes of body
     size_t length = 0;
 
     bool parsed = false;

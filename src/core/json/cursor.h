@@ -1,6 +1,6 @@
 // A forward cursor over text that validate() accepted, for slices that are looked into only when they are
-// written: tool schemas and arguments. They have no padding and no structural index of their own, which
-// rules simdjson out. On unproved text the results are meaningless but stay inside the text.
+// written: tool schemas and arguments. They have no index of their own. On unproved text the results are
+// meaningless but stay inside the text.
 
 #pragma once
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <simdjson.h>
+#include <stdexcept>
 
 #include "core/json/plain.h"
 #include "core/json/raw.h"
@@ -32,8 +33,8 @@ bool is_digit(char c) {
 
 class Validator {
 public:
-    Validator(std::string_view text, size_t most)
-        : begin(text.data()), p(begin), end(begin + text.size()), limit(most) {}
+    Validator(std::string_view text, size_t most, Index *i)
+        : begin(text.data()), p(begin), end(begin + text.size()), limit(most), index(i) {}
 
     Validation run() {
         document();
@@ -45,9 +46,11 @@ private:
     const char *p;
     const char *end;
     size_t limit;
+    Index *index; // may be null
     Validation result;
-    std::bitset<deepest> in_object; // of the open containers
     size_t depth = 0;
+    std::bitset<deepest> in_object;        // of the open containers
+    std::array<uint32_t, deepest> entries; // theirs in the index
 
     bool fail(const char *reason) {
         result.reason = reason;
@@ -63,9 +66,28 @@ private:
     bool open(bool object) {
         if (depth == limit)
             return fail("nested too deeply");
+        if (index != nullptr) {
+            entries[depth] = static_cast<uint32_t>(index->size());
+            note(p, p);
+            index->push_back(0);
+        }
         in_object[depth++] = object;
         p++;
         return true;
+    }
+
+    void close() {
+        depth--;
+        p++;
+        if (index != nullptr) {
+            (*index)[entries[depth] + 1] = static_cast<uint32_t>(p - begin);
+            (*index)[entries[depth] + 2] = static_cast<uint32_t>(index->size());
+        }
+    }
+
+    void note(const char *first, const char *behind) {
+        index->push_back(static_cast<uint32_t>(first - begin));
+        index->push_back(static_cast<uint32_t>(behind - begin));
     }
 
     void document() {
@@ -85,8 +107,7 @@ private:
             }
             bool object = in_object[depth - 1];
             if (*p == (object ? '}' : ']')) {
-                depth--;
-                p++;
+                close();
                 continue;
             }
             if (*p != ',') {
@@ -113,8 +134,7 @@ private:
                     return false;
                 skip_space();
                 if (p != end && *p == '}') {
-                    depth--;
-                    p++;
+                    close();
                     return true;
                 }
                 if (!key())
@@ -125,23 +145,26 @@ private:
                     return false;
                 skip_space();
                 if (p != end && *p == ']') {
-                    depth--;
-                    p++;
+                    close();
                     return true;
                 }
                 continue;
-            case '"':
-                return string();
-            case 't':
-                return literal("true");
-            case 'f':
-                return literal("false");
-            case 'n':
-                return literal("null");
             default:
-                return number();
+                return scalar();
             }
         }
+    }
+
+    bool scalar() {
+        const char *first = p;
+        bool good = *p == '"'   ? string()
+                    : *p == 't' ? literal("true")
+                    : *p == 'f' ? literal("false")
+                    : *p == 'n' ? literal("null")
+                                : number();
+        if (good && index != nullptr)
+            note(first, p);
+        return good;
     }
 
     bool key() {
@@ -150,7 +173,7 @@ private:
             return fail("unexpected end");
         if (*p != '"')
             return fail("expected a string as key");
-        if (!string())
+        if (!scalar())
             return false;
         skip_space();
         if (p == end)
@@ -282,14 +305,19 @@ size_t nesting(std::string_view json) {
     return most;
 }
 
-Validation validate(std::string_view text, size_t depth) {
+Validation validate(std::string_view text, size_t depth, Index *index) {
+    if (index != nullptr) {
+        if (text.size() >= size_t{1} << 31)
+            throw std::length_error("JSON of 2 GB");
+        index->clear();
+    }
     if (!simdjson::validate_utf8(text.data(), text.size())) {
         Validation result;
         result.reason = "invalid UTF-8";
         result.offset = first_invalid_utf8(text);
         return result;
     }
-    return Validator(text, std::min(depth, deepest)).run();
+    return Validator(text, std::min(depth, deepest), index).run();
 }
 
 void replace_lone_surrogates(char *text, size_t length) {

@@ -1,10 +1,12 @@
-// The strict pass over a whole JSON text. simdjson on demand checks only what it touches, so what is
-// forwarded as raw slices has to be proved here.
+// The strict pass over a whole JSON text. What is forwarded as raw slices is proved here, and where its parts
+// stand is noted on the way, so that nothing reads the text a second time.
 
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace kiro::json {
 
@@ -19,7 +21,12 @@ struct Validation {
     explicit operator bool() const { return reason == nullptr; }
 };
 
-Validation validate(std::string_view text, size_t depth = max_depth);
+// Each value and each key in the order of the text: where it begins, where it ends, and of an object or array
+// the place in the index behind its last part.
+using Index = std::vector<uint32_t>;
+
+// index is replaced; it is of use only if the text is valid. Texts of 2 GB have none: throws.
+Validation validate(std::string_view text, size_t depth = max_depth, Index *index = nullptr);
 
 // How deep objects and arrays are in each other.
 size_t nesting(std::string_view json);

@@ -148,14 +148,6 @@ ReasoningFacts reasoning_of(json::Value schema) {
     return facts;
 }
 
-// The text with what simdjson needs behind it.
-struct Padded {
-    explicit Padded(std::string_view text) : bytes(new char[text.size() + simdjson::SIMDJSON_PADDING]()) {
-        std::memcpy(bytes.get(), text.data(), text.size());
-    }
-    std::unique_ptr<char[]> bytes;
-};
-
 const char *hint(int status) {
     return status >= 300 && status < 400                     ? "a redirect, check management_endpoint"
            : status == 404 || status == 405 || status == 415 ? "no such service there, check "
@@ -288,9 +280,9 @@ struct PageReader {
 };
 
 void ModelList::read_page(std::string_view body) {
-    const Padded text(body);
-    json::replace_lone_surrogates(text.bytes.get(), body.size());
-    json::Document document(text.bytes.get(), body.size());
+    std::string text(body);
+    json::replace_lone_surrogates(text.data(), text.size());
+    const json::Document document(text);
     std::string next;
     each_member(document.root(), [&](std::string_view key, json::Value value) {
         if (key == "models" && value.is_array()) {

@@ -64,7 +64,7 @@ void read_output(Value &value, Item &item) {
         return;
     }
     item.output.raw = value.slice();
-    json::Document again(item.output.raw.data(), item.output.raw.size());
+    const json::Document again(item.output.raw);
     if (item.output.type == Type::array) {
         item.output_parts = chat::read_content(again.root());
     } else if (item.output.type == Type::object) {

@@ -92,7 +92,7 @@ bool includes_sealed(Value &value, const Path &path) {
 
 // Slices are kept for the answer, so the parser has gone over them already: it takes a second look.
 template <class Read> auto reread(std::string_view slice, Read &&read) {
-    json::Document document(slice.data(), slice.size());
+    const json::Document document(slice);
     return read(document.root());
 }
 
