@@ -18,9 +18,9 @@ bool Cursor::enter(char c) {
 }
 
 void Cursor::skip_string() {
-    p = skip_plain(p + 1, end);
+    p = skip_text(p + 1, end);
     while (p != end && *p != '"')
-        p = skip_plain(*p == '\\' && end - p > 1 ? p + 2 : p + 1, end);
+        p = skip_text(*p == '\\' && end - p > 1 ? p + 2 : p + 1, end);
     if (p != end)
         p++;
 }

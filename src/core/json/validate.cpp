@@ -15,15 +15,6 @@ namespace kiro::json {
 
 namespace {
 
-constexpr std::array<bool, 256> make_escape_table() {
-    std::array<bool, 256> table{};
-    for (char c : std::string_view("\"\\/bfnrt"))
-        table[static_cast<unsigned char>(c)] = true;
-    return table;
-}
-
-constexpr auto escape_table = make_escape_table();
-
 bool is_space(char c) {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
@@ -234,7 +225,7 @@ private:
     bool string() {
         p++;
         for (;;) {
-            p = skip_plain(p, end);
+            p = skip_text(p, end);
             if (p == end)
                 return fail("unterminated string");
             if (*p == '"') {
@@ -254,7 +245,7 @@ private:
             return fail("unterminated string");
         }
         if (p[1] != 'u') {
-            if (!escape_table[static_cast<unsigned char>(p[1])])
+            if (!is_escape_letter(p[1]))
                 return fail("unknown escape");
             p += 2;
             return true;
@@ -295,9 +286,9 @@ size_t nesting(std::string_view json) {
         } else if (*p == '}' || *p == ']') {
             depth--;
         } else if (*p == '"') {
-            p = skip_plain(p + 1, end);
+            p = skip_text(p + 1, end);
             while (p != end && *p != '"')
-                p = skip_plain(*p == '\\' && end - p > 1 ? p + 2 : p + 1, end);
+                p = skip_text(*p == '\\' && end - p > 1 ? p + 2 : p + 1, end);
             if (p == end)
                 break;
         }
