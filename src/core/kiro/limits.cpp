@@ -205,7 +205,7 @@ void flatten_inputs(Turns &turns, chat::Arena &arena) {
     }
 }
 
-void check_size(const Request &request, const std::string &body) {
+void check_size(const Request &request, std::string_view body, const std::vector<size_t> &attachments) {
     if (request.turns.size() - 1 > max_history)
         overflow(request, request.turns.size() - 1, max_history);
     for (size_t i = 0; i < request.turns.size(); i += 2) {
@@ -221,9 +221,13 @@ void check_size(const Request &request, const std::string &body) {
     if (bytes * non_ascii_weight / 2 <= max_weight) // two bytes a character at least
         return;
     tokens::Characters characters;
-    characters.add(body);
-    uint64_t weight =
-        characters.ascii - attachment_bytes(request) + non_ascii_weight * characters.non_ascii();
+    size_t from = 0;
+    for (size_t i = 0; i < attachments.size(); i += 2) {
+        characters.add(body.substr(from, attachments[i] - from));
+        from = attachments[i + 1];
+    }
+    characters.add(body.substr(from));
+    uint64_t weight = characters.ascii + non_ascii_weight * characters.non_ascii();
     if (weight > max_weight)
         overflow(request, weight, max_weight);
 }

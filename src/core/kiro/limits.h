@@ -25,7 +25,8 @@ void name_documents(Turns &turns, chat::Arena &arena);
 void flatten_inputs(Turns &turns, chat::Arena &arena);
 
 // Throws if a user's turn, the number of turns or the whole of body, which is request written, is over its
-// limit, in the words that make clients compact the conversation.
-void check_size(const Request &request, const std::string &body);
+// limit, in the words that make clients compact the conversation. attachments: where the base64 of each image
+// and document begins and ends in body, which has no weight.
+void check_size(const Request &request, std::string_view body, const std::vector<size_t> &attachments);
 
 } // namespace kiro::kiro

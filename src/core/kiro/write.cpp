@@ -77,10 +77,14 @@ public:
         out += '}';
     }
 
+    // Where each one begins and ends in out.
+    const std::vector<size_t> &attachments() const { return attached; }
+
 private:
     const Request &request;
     const Wire &wire;
     std::string &out;
+    std::vector<size_t> attached;
 
     void id_member(std::string_view key) {
         out += ",\"";
@@ -143,6 +147,12 @@ private:
             out += ',';
     }
 
+    void attach(std::string_view base64) {
+        attached.push_back(out.size());
+        out += base64;
+        attached.push_back(out.size());
+    }
+
     void images(const Turn &turn) {
         if (turn.images.empty())
             return;
@@ -153,7 +163,7 @@ private:
             out += R"({"format":")";
             out += format_name(image.format);
             out += R"(","source":{"bytes":")";
-            out += image.base64;
+            attach(image.base64);
             out += R"("}})";
         }
         out += ']';
@@ -169,7 +179,7 @@ private:
             out += R"({"format":"pdf","name":")";
             out += document.title;
             out += R"(","source":{"bytes":")";
-            out += document.base64;
+            attach(document.base64);
             out += R"("}})";
         }
         out += ']';
@@ -261,8 +271,9 @@ private:
 void write(const Request &request, kiro_wire wire, std::string_view profile_arn, std::string &out) {
     out.clear();
     out.reserve(request.bytes);
-    Writer(request, wires[wire], out).body(profile_arn);
-    check_size(request, out);
+    Writer writer(request, wires[wire], out);
+    writer.body(profile_arn);
+    check_size(request, out, writer.attachments());
 }
 
 } // namespace kiro::kiro
