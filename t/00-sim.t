@@ -491,10 +491,10 @@ is planned('hang', limit => 0.3)->{end}, 'timeout', 'no answer at all';
     my $answer = planned({ text => 'a b c d e f g h i j', gap_ms => 30, no_tail => JSON::PP::true, first_ms => 100, delay_ms => 100 });
     my $chunks = $answer->{chunks};
     cmp_ok $chunks->[0][1] - $start, '>', 0.19, 'delays before the headers and the first event';
-    my $span = $chunks->[-1][1] - $chunks->[0][1];
-    ok $span > 0.25 && $span < 0.6, "an even pace ($span)";
+    cmp_ok $chunks->[-1][1] - $start, '>', 0.44, 'and a gap before each other one';
+    $start = time;
     $answer = planned({ text => 'a b c', silence_ms => 300, silence_at => 3, gap_ms => 1 });
-    cmp_ok $answer->{chunks}[2][1] - $answer->{chunks}[1][1], '>', 0.28, 'silence before an event';
+    cmp_ok $answer->{chunks}[2][1] - $start, '>', 0.28, 'silence before an event';
     my $t = time;
     is length text_of((decode(substr planned({ bytes => 200_000, piece => 4096, gap_ms => 0 })->{body}, 0))[0]), 200_000, 'a fast stream';
 }
