@@ -4,7 +4,6 @@
 #include <string>
 
 #include "core/chat/image_size.h"
-#include "core/kiro/schema.h"
 #include "core/tokens/counter.h"
 
 namespace kiro::kiro {
@@ -77,10 +76,12 @@ Countable countable(const Request &request) {
         out.documents += turn.documents.size();
         out.images.insert(out.images.end(), turn.images.begin(), turn.images.end());
     }
+    for (Raw text : request.closing)
+        add(out.texts, text);
     for (const ToolSpec &tool : request.tools) {
         add(out.texts, tool.name);
         add(out.texts, tool.description);
-        add(out.schemas, tool.schema);
+        add(out.values, tool.schema);
     }
     return out;
 }
@@ -92,12 +93,6 @@ uint64_t count(const Countable &countable) {
         sum += counter.count_raw(text);
     for (std::string_view value : countable.values)
         sum += counter.count(value);
-    std::string schema;
-    for (std::string_view original : countable.schemas) {
-        schema.clear();
-        append_schema(schema, original);
-        sum += counter.count(schema);
-    }
     sum = (sum * countable.percent + 99) / 100;
     sum += usual_document * countable.documents;
     for (const chat::Image &image : countable.images)

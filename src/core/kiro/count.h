@@ -16,14 +16,13 @@ namespace kiro::kiro {
 // What there is to count, as views of the client's body and the arena: other threads can read them while the
 // Request changes.
 struct Countable {
-    std::vector<Raw> texts;                // contents of JSON strings
-    std::vector<std::string_view> values;  // JSON, counted as it is written
-    std::vector<std::string_view> schemas; // cleaned before they are counted
+    std::vector<Raw> texts;               // contents of JSON strings
+    std::vector<std::string_view> values; // JSON, counted as it is written
     std::vector<chat::Image> images;
     size_t documents = 0;
     uint64_t overhead = 0; // tokens, of messages and tools
     uint32_t percent = 100;
-    size_t bytes = 0; // of texts, values and schemas
+    size_t bytes = 0; // of texts and values
 };
 
 Countable countable(const Request &request);
