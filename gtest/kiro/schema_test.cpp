@@ -145,6 +145,54 @@ TEST(Schema, MultiplyingReferencesAreBounded) {
     EXPECT_TRUE(kiro::json::validate(out));
 }
 
+TEST(Schema, ReferencesLeadThroughListsAndEscapes) {
+    EXPECT_EQ(cleaned(R"j({"properties":{"a":{"$ref":"#/$defs/l/1"},"b":{"$ref":"#/$defs/a~1b%20c"},
+        "c":{"$ref":"#/$defs/l/01"},"d":{"$ref":"#/$defs/\u0078"}},
+        "$defs":{"l":[{},{"type":"string"}],"a/b c":{"type":"number"},"x":{"type":"array"},"\u0078":{"type":"boolean"}}})j"),
+              R"j({"type":"object","properties":{"a":{"type":"string"},"b":{"type":"number"},)j"
+              R"j("c":{"description":"(see #/$defs/l/01)"},"d":{"type":"boolean"}}})j");
+}
+
+// Each of these took minutes when every name or reference was looked for among all the others.
+TEST(Schema, ManyNamesAndReferences) {
+    constexpr int count = 100'000;
+    std::string members, required, parts, references, pad;
+    for (int i = 0; i < count; i++) {
+        const std::string name = "\"p" + std::to_string(i) + "\"", comma = i > 0 ? "," : "";
+        members += comma + name + ":{}";
+        required += comma + name;
+        parts += comma + R"({"properties":{)" + name + ":{}}}";
+        pad += comma + std::to_string(i);
+        if (i < 1500)
+            references += comma + name + R"(:{"$ref":"#/$defs/a"})";
+    }
+    const std::string some = cleaned(R"({"properties":{)" + members + R"(},"required":[)" + required + "]}");
+    EXPECT_NE(some.find(R"("p99999":{})"), std::string::npos);
+    EXPECT_NE(some.find(R"(,"p99999"])"), std::string::npos);
+    EXPECT_NE(cleaned(R"({"allOf":[)" + parts + "]}").find(R"("p3000":{})"), std::string::npos);
+    EXPECT_NE(cleaned(R"({"properties":{)" + references + R"(},"$defs":{"pad":[)" + pad +
+                      R"(],"a":{"type":"string"}}})")
+                  .find(R"("p1499":{"type":"string"})"),
+              std::string::npos);
+}
+
+// A tool of a few lines can become a hundred kilobytes, a thousand of them not a hundred megabytes.
+TEST(Schema, ManySchemasShareABound) {
+    std::string schema = R"({"properties":{"x":{"$ref":"#/$defs/d0"}},"$defs":{"d20":{"type":"string"})";
+    for (int i = 0; i < 20; i++) {
+        std::string next = R"({"$ref":"#/$defs/d)" + std::to_string(i + 1) + "\"}";
+        schema += ",\"d" + std::to_string(i) + R"(":{"properties":{"a":)" + next + ",\"b\":" + next + "}}";
+    }
+    schema += "}}";
+    std::string out;
+    size_t nodes = 50'000;
+    for (int i = 0; i < 1000; i++)
+        kiro::kiro::append_schema(out, schema, nodes);
+    EXPECT_EQ(nodes, 0u);
+    EXPECT_LT(out.size(), 4u << 20);
+    EXPECT_TRUE(out.ends_with(R"({"type":"object","properties":{}})"));
+}
+
 TEST(Schema, DepthIsBounded) {
     std::string schema = R"({"type":"string"})";
     for (int i = 0; i < 50; i++)

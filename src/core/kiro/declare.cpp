@@ -14,11 +14,20 @@ constexpr std::string_view freeform_schema =
 
 constexpr std::string_view no_arguments = R"({"type":"object","properties":{}})";
 
-std::string_view clean_schema(std::string_view schema, chat::Arena &arena) {
+// Schemas within schemas of all tools together. Those that are written out in full take more than 16 bytes
+// each; the rest is for references, which can make megabytes of a few lines.
+size_t nodes_of(const std::vector<chat::Tool> &tools) {
+    size_t nodes = 50'000;
+    for (const chat::Tool &tool : tools)
+        nodes += tool.schema.size() / 16;
+    return nodes;
+}
+
+std::string_view clean_schema(std::string_view schema, size_t &nodes, chat::Arena &arena) {
     if (schema.empty())
         return no_arguments;
     std::string out;
-    append_schema(out, schema);
+    append_schema(out, schema, nodes);
     return arena.keep(std::move(out));
 }
 
@@ -47,12 +56,13 @@ void declare_tools(const chat::Conversation &conversation, Request &request, Too
                    chat::Arena &arena) {
     if (conversation.tool_mode == chat::ToolMode::none)
         return;
+    size_t nodes = nodes_of(conversation.tools);
     for (const auto &tool : conversation.tools) {
         if (names.knows(tool.name))
             continue; // a second tool of that name is refused
         Raw alias = names.alias_of(tool);
         request.tools.push_back({alias, short_description(tool, alias, request, arena),
-                                 tool.freeform ? freeform_schema : clean_schema(tool.schema, arena)});
+                                 tool.freeform ? freeform_schema : clean_schema(tool.schema, nodes, arena)});
     }
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -103,17 +105,6 @@ std::string_view member_of(std::string_view object, std::string_view key) {
     return found;
 }
 
-std::string_view item_of(std::string_view list, std::string_view index) {
-    std::string_view found;
-    size_t i = 0;
-    Cursor(list).items([&](Cursor &value) {
-        std::string_view slice = value.value();
-        if (std::to_string(i++) == index)
-            found = slice;
-    });
-    return found;
-}
-
 int hex_digit(char c) {
     return c >= '0' && c <= '9'                     ? c - '0'
            : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
@@ -136,24 +127,52 @@ std::string pointer_step(std::string_view step) {
     return out;
 }
 
-// What "#/$defs/Name" means within root; empty: nothing.
-std::string_view resolve(std::string_view root, Raw reference) {
-    std::string pointer = json::unescaped(reference);
-    if (!pointer.starts_with('#'))
-        return {};
-    std::string_view found = root, rest = std::string_view(pointer).substr(1);
-    while (!rest.empty()) {
-        if (rest[0] != '/')
+// Finds what references mean within root. Each object and list on the way is read once, however many
+// references lead through it.
+class References {
+public:
+    explicit References(std::string_view r) : root(r) {}
+
+    // What "#/$defs/Name" means; empty: nothing.
+    std::string_view resolve(Raw reference) {
+        std::string pointer = json::unescaped(reference);
+        if (!pointer.starts_with('#'))
             return {};
-        rest.remove_prefix(1);
-        std::string step = pointer_step(rest.substr(0, rest.find('/')));
-        rest.remove_prefix(std::min(rest.size(), rest.find('/')));
-        found = is_list(found) ? item_of(found, step) : member_of(found, step);
-        if (found.empty())
-            return {};
+        std::string_view found = root, rest = std::string_view(pointer).substr(1);
+        while (!rest.empty()) {
+            if (rest[0] != '/')
+                return {};
+            rest.remove_prefix(1);
+            const Steps &steps = steps_of(found);
+            auto next = steps.find(pointer_step(rest.substr(0, rest.find('/'))));
+            if (next == steps.end())
+                return {};
+            rest.remove_prefix(std::min(rest.size(), rest.find('/')));
+            found = next->second;
+        }
+        return found;
     }
-    return found;
-}
+
+private:
+    using Steps = std::unordered_map<std::string, std::string_view>;
+
+    const Steps &steps_of(std::string_view value) {
+        auto [entry, added] = known.try_emplace(value.data());
+        Steps &steps = entry->second;
+        if (added && is_object(value))
+            Cursor(value).members(
+                [&](Raw name, Cursor &member) { steps[json::unescaped(name)] = member.value(); });
+        else if (added && is_list(value))
+            Cursor(value).items([&](Cursor &item) {
+                std::string index = std::to_string(steps.size());
+                steps[std::move(index)] = item.value();
+            });
+        return steps;
+    }
+
+    std::string_view root;
+    std::unordered_map<const char *, Steps> known;
+};
 
 // An integer that needs more than 32 bits stands somewhere in value.
 bool has_big_integer(std::string_view value) {
@@ -173,7 +192,7 @@ bool has_big_integer(std::string_view value) {
 }
 
 bool is_plain_value(std::string_view value) {
-    return !has_big_integer(value) && json::nesting(value) <= 8; // deeper ones break the limit of the body
+    return json::nesting(value) <= 8 && !has_big_integer(value); // deeper ones break the limit of the body
 }
 
 std::string without_space(std::string_view json) {
@@ -203,6 +222,29 @@ std::string as_text(std::string_view value) {
     return text;
 }
 
+// Tells names that were seen before. Usually they are few.
+class Names {
+public:
+    // False: it is known.
+    bool add(Raw name) {
+        if (index.empty()) {
+            if (std::find(list.begin(), list.end(), name) != list.end())
+                return false;
+            list.push_back(name);
+            if (list.size() > few)
+                index.insert(list.begin(), list.end());
+            return true;
+        }
+        return index.insert(name).second;
+    }
+
+private:
+    static constexpr size_t few = 32;
+
+    std::vector<Raw> list;
+    std::unordered_set<Raw> index; // once they are more
+};
+
 struct Property {
     Raw name;
     std::string_view schema;
@@ -216,6 +258,7 @@ struct Node {
     std::string notes;       // raw
     std::vector<Property> properties;
     std::vector<Raw> required;
+    Names property_names, required_names;
     bool has_properties = false;
     std::string_view items;               // a schema
     std::vector<std::string_view> tuple;  // schemas
@@ -237,6 +280,16 @@ struct Node {
         note(std::string(keyword) + ": ", as_text(value));
     }
 
+    void add(const Property &property) {
+        if (property_names.add(property.name))
+            properties.push_back(property);
+    }
+
+    void require(Raw name) {
+        if (required_names.add(name))
+            required.push_back(name);
+    }
+
     void describe(Raw text) {
         if (json::is_blank(text) || description == text)
             return;
@@ -248,7 +301,7 @@ struct Node {
 
 class Cleaner {
 public:
-    Cleaner(std::string_view r, std::string &o) : root(r), out(o) {}
+    Cleaner(std::string_view r, std::string &o, size_t &n) : root(r), references(r), out(o), nodes_left(n) {}
 
     void clean() {
         Node node;
@@ -264,18 +317,23 @@ public:
 
 private:
     std::string_view root;
+    References references;
     std::string &out;
+    size_t &nodes_left;             // of all schemas
     size_t nodes = 0, bytes = 0;    // looked at
     std::vector<const char *> open; // the targets of $refs that are being written
     std::deque<std::string> made;   // schemas that stand nowhere in root
 
-    bool exhausted() const { return nodes > max_nodes || bytes > min_growth + max_growth * root.size(); }
+    bool exhausted() const {
+        return nodes_left == 0 || nodes > max_nodes || bytes > min_growth + max_growth * root.size();
+    }
 
     // binding: every instance must match this schema, not only one of its siblings.
     void gather(std::string_view schema, Node &node, bool binding) {
         if (!is_object(schema) || exhausted())
             return;
         nodes++;
+        nodes_left--;
         bytes += schema.size();
         Cursor(schema).members([&](Raw key, Cursor &cursor) { keyword(key, cursor.value(), node, binding); });
     }
@@ -350,22 +408,15 @@ private:
             std::string_view schema = cursor.value();
             if (!is_object(schema) && schema != "true")
                 return;
-            for (Property &known : node.properties) {
-                if (known.name == name)
-                    return;
-            }
-            node.properties.push_back({name, schema});
+            node.add({name, schema});
         });
     }
 
     static void take_required(std::string_view list, Node &node) {
         Cursor(list).items([&](Cursor &item) {
             std::string_view value = item.value();
-            if (!is_string(value))
-                return;
-            Raw name = contents(value);
-            if (std::find(node.required.begin(), node.required.end(), name) == node.required.end())
-                node.required.push_back(name);
+            if (is_string(value))
+                node.require(contents(value));
         });
     }
 
@@ -383,7 +434,7 @@ private:
 
     // The schema that a reference means, in place of the reference. One that contains itself ends there.
     void follow(Raw reference, Node &node, bool binding) {
-        std::string_view target = resolve(root, reference);
+        std::string_view target = references.resolve(reference);
         if (!is_object(target)) {
             node.note("see ", reference);
             return;
@@ -424,11 +475,8 @@ private:
     }
 
     static void add_variant(const Node &inner, Node &node) {
-        for (const Property &property : inner.properties) {
-            if (std::none_of(node.properties.begin(), node.properties.end(),
-                             [&](const Property &p) { return p.name == property.name; }))
-                node.properties.push_back(property);
-        }
+        for (const Property &property : inner.properties)
+            node.add(property);
         if (node.description.empty())
             node.description = inner.description;
         node.unions.insert(node.unions.end(), inner.unions.begin(), inner.unions.end());
@@ -657,10 +705,15 @@ private:
 } // namespace
 
 void append_schema(std::string &out, std::string_view schema) {
+    size_t nodes = max_nodes + 1;
+    append_schema(out, schema, nodes);
+}
+
+void append_schema(std::string &out, std::string_view schema, size_t &nodes) {
     if (schema.empty())
         out += R"({"type":"object","properties":{}})";
     else
-        Cleaner(schema, out).clean();
+        Cleaner(schema, out, nodes).clean();
 }
 
 } // namespace kiro::kiro

@@ -1,6 +1,7 @@
 // Tool schemas within what the upstream takes.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -14,5 +15,9 @@ namespace kiro::kiro {
  * valid JSON object, or empty for a tool without arguments.
  */
 void append_schema(std::string &out, std::string_view schema);
+
+// The same for one of many: nodes is how many schemas within schemas may still be looked at, those that
+// references multiply included. What comes when none is left takes any value.
+void append_schema(std::string &out, std::string_view schema, size_t &nodes);
 
 } // namespace kiro::kiro
