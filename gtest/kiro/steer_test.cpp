@@ -73,4 +73,25 @@ TEST(Steer, NothingToRepairInPlainText) {
     EXPECT_EQ(request.change(KIRO_CHANGE_REPAIR_OUTPUT), KIRO_ERROR);
 }
 
+// Took many seconds when every tool was looked for among all that are allowed, and every alias among all.
+TEST(Steer, ThousandsOfTools) {
+    std::string many, chosen, custom;
+    for (int i = 0; i < 10'000; i++) {
+        const std::string name = R"("name":"t)" + std::to_string(i) + "\"", comma = i > 0 ? "," : "";
+        many += comma + R"({"type":"function",)" + name + "}";
+        custom += comma + R"({"type":"custom",)" + name + "}";
+        chosen += comma + R"({"type":"function",)" + name + "}";
+    }
+    const auto body = [](const std::string &list, const std::string &choice) {
+        return R"({"model":"claude-sonnet-4.5","input":"hi","tools":[)" + list +
+               R"(],"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[)" + choice + "]}}";
+    };
+    ClientRequest request(KIRO_API_OPENAI_RESPONSES);
+    EXPECT_TRUE(request.parse(body(many, chosen))) << request.failure.message;
+    EXPECT_TRUE(request.parse(body(custom, R"({"type":"custom","name":"t9999"})")))
+        << request.failure.message;
+    EXPECT_FALSE(request.parse(body(many, R"({"type":"function","name":"t10000"})")));
+    EXPECT_STREQ(request.failure.param, "tool_choice.tools[0].name");
+}
+
 } // namespace

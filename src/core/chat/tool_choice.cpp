@@ -1,37 +1,63 @@
 #include "core/chat/tool_choice.h"
 
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+
 namespace kiro::chat {
 
 namespace {
 
-bool same(Raw a, Raw b) {
-    return a == b || (json::has_escapes(b) ? json::equals(a, json::unescaped(b)) : json::equals(a, b));
-}
-
-// By its whole name, or by its own name if the namespace does not contradict.
-bool is_called(const Tool &tool, const ToolName &wanted) {
-    if (same(tool.name, wanted.name))
-        return true;
-    if (tool.name_space.empty() || !same(tool.local_name, wanted.name))
-        return false;
-    return wanted.name_space.empty() || same(tool.name_space, wanted.name_space);
-}
-
-Raw name_of(const ToolName &wanted, const std::vector<Tool> &tools) {
-    for (const Tool &tool : tools) {
-        if (is_called(tool, wanted))
-            return tool.name;
+// The tools by what a client may call them: by the whole name, or by their own name if the namespace does not
+// contradict. Of several the first counts.
+class ToolIndex {
+public:
+    explicit ToolIndex(const std::vector<Tool> &t) : tools(t) {
+        for (size_t i = 0; i < tools.size(); i++) {
+            const Tool &tool = tools[i];
+            whole.emplace(json::unescaped(tool.name), i);
+            if (!tool.name_space.empty()) {
+                own.emplace(key(tool.local_name, {}), i);
+                own.emplace(key(tool.local_name, tool.name_space), i);
+            }
+        }
     }
-    throw Invalid{KIRO_FAIL_INVALID_REQUEST, wanted.path,
-                  wanted.path + ": tool " + quoted(wanted.name) + " is not among the tools"};
-}
+
+    Raw name_of(const ToolName &wanted) const {
+        const size_t first = std::min(find(whole, json::unescaped(wanted.name)),
+                                      find(own, key(wanted.name, wanted.name_space)));
+        if (first < tools.size())
+            return tools[first].name;
+        throw Invalid{KIRO_FAIL_INVALID_REQUEST, wanted.path,
+                      wanted.path + ": tool " + quoted(wanted.name) + " is not among the tools"};
+    }
+
+private:
+    using Index = std::unordered_map<std::string, size_t>;
+
+    static std::string key(Raw name, Raw name_space) {
+        const std::string group = json::unescaped(name_space);
+        return std::to_string(group.size()) + ' ' + group + json::unescaped(name);
+    }
+
+    size_t find(const Index &index, const std::string &name) const {
+        const auto entry = index.find(name);
+        return entry == index.end() ? tools.size() : entry->second;
+    }
+
+    const std::vector<Tool> &tools;
+    Index whole, own;
+};
 
 } // namespace
 
 void apply_tool_choice(const ToolChoice &choice, Conversation &conversation) {
     conversation.tool_mode = choice.mode;
+    if (choice.names.empty())
+        return;
+    const ToolIndex tools(conversation.tools);
     for (const ToolName &wanted : choice.names) {
-        Raw name = name_of(wanted, conversation.tools);
+        Raw name = tools.name_of(wanted);
         if (choice.mode == ToolMode::named)
             conversation.tool_name = name;
         else

@@ -88,7 +88,8 @@ Raw ToolNames::alias_of(const chat::Tool &tool) {
     Raw alias = alias_of(tool.name);
     if (!tool.freeform && tool.name_space.empty())
         return alias;
-    std::erase_if(changed, [alias](const chat::ToolAlias &row) { return row.alias == alias; });
+    if (!changed.empty() && changed.back().alias == alias) // of that name just now
+        changed.pop_back();
     changed.push_back(
         {alias, tool.name_space.empty() ? tool.name : tool.local_name, tool.name_space, tool.freeform});
     return alias;

@@ -25,7 +25,8 @@ public:
     // What the upstream calls the client's tool.
     Raw alias_of(Raw name);
 
-    // The same; also remembers what a call of the tool must look like to the client.
+    // The same, for a name that alias_of() was not asked for before; also remembers what a call of the tool
+    // must look like to the client.
     Raw alias_of(const chat::Tool &tool);
 
     // Was alias_of() asked for this name before?

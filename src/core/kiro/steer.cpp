@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <simdjson.h>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -21,16 +22,16 @@ constexpr Raw go_on =
     "any of it and without a remark.";
 constexpr Raw bare = " and nothing else: no words around it, no code fence.";
 
-bool is_same(Raw a, Raw b) {
-    return a == b || json::unescaped(a) == json::unescaped(b);
-}
-
-bool may_be_called(const chat::Conversation &conversation, Raw name) {
-    if (conversation.tool_mode == chat::ToolMode::named)
-        return is_same(name, conversation.tool_name);
-    const auto &allowed = conversation.allowed_tools;
-    return allowed.empty() ||
-           std::any_of(allowed.begin(), allowed.end(), [name](Raw one) { return is_same(one, name); });
+// The names of the tools that may be called, without escapes; empty: all may.
+std::unordered_set<std::string> names_allowed(const chat::Conversation &conversation) {
+    std::unordered_set<std::string> names;
+    if (conversation.tool_mode == chat::ToolMode::named) {
+        names.insert(json::unescaped(conversation.tool_name));
+    } else {
+        for (Raw name : conversation.allowed_tools)
+            names.insert(json::unescaped(name));
+    }
+    return names;
 }
 
 Aliases aliases_of_history(const Request &request) {
@@ -59,9 +60,10 @@ bool steer_tools(chat::Conversation &conversation, Request &request, ToolNames &
     using chat::ToolMode;
     if (conversation.tool_mode == ToolMode::none)
         return false;
+    const auto wanted = names_allowed(conversation);
     Aliases allowed;
     for (const chat::Tool &tool : conversation.tools) {
-        if (may_be_called(conversation, tool.name))
+        if (wanted.empty() || wanted.count(json::unescaped(tool.name)) != 0)
             allowed.insert(names.alias_of(tool.name));
     }
     if (allowed.empty())
