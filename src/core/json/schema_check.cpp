@@ -79,7 +79,7 @@ std::string shown(string_view value) {
 class Checker {
 public:
     Checker(string_view schema, string_view value)
-        : root_(schema), budget_(64 * (schema.size() + value.size()) + (1U << 20)) {}
+        : root_(schema), budget_(2 * (schema.size() + value.size()) + (8U << 20)) {}
 
     // False: wrong_ says why. path_ is where value stands.
     bool matches(string_view schema, string_view value, int depth);
@@ -109,6 +109,13 @@ private:
     std::optional<string_view> resolve(string_view reference);
     bool equal(string_view a, string_view b, int depth);
 
+    // Takes the bytes from the budget. False: they are too many.
+    bool afford(std::size_t bytes) {
+        const bool enough = bytes <= budget_;
+        budget_ = enough ? budget_ - bytes : 0;
+        return enough;
+    }
+
     string_view root_;
     std::size_t budget_; // bytes that may still be looked at
     std::string path_ = "$";
@@ -121,6 +128,8 @@ std::optional<string_view> find(const Members &members, const char *key) {
 }
 
 bool Checker::equal(string_view a, string_view b, int depth) {
+    if (!afford(a.size() + b.size()))
+        return true;
     const string_view type = type_of(a);
     if (type != type_of(b) || depth > max_depth)
         return false;
@@ -259,7 +268,7 @@ std::optional<string_view> Checker::resolve(string_view reference) {
             token.replace(tilde, 2, slash ? "/" : "~");
         }
         std::optional<string_view> next;
-        budget_ -= std::min(budget_, at.size());
+        afford(at.size());
         if (at.starts_with('{')) {
             Cursor(at).members([&](Raw key, Cursor &cursor) {
                 const string_view value = cursor.value();
@@ -285,10 +294,8 @@ std::optional<string_view> Checker::resolve(string_view reference) {
 bool Checker::matches(string_view schema, string_view value, int depth) {
     if (schema == "false")
         return fail("no value is allowed here");
-    const std::size_t effort = schema.size() + value.size();
-    if (depth > max_depth || budget_ < effort || !schema.starts_with('{'))
+    if (depth > max_depth || !schema.starts_with('{') || !afford(schema.size() + value.size()))
         return true;
-    budget_ -= effort;
 
     const Members rules = members_of(schema);
     if (const auto reference = find(rules, "$ref"); reference && type_of(*reference) == "string") {
