@@ -152,8 +152,9 @@ std::string plain_content(Raw raw, const upstream::Request &request) {
         const size_t from = content.find(begin), to = content.find(end);
         if (from != content.npos && to != content.npos) {
             content.erase(from, to + end.size() - from);
-            if (std::string_view(content).substr(from).starts_with("\\n\\n"))
-                content.erase(from, 4);
+            const bool last = from == content.size();
+            if (content.size() > 4)
+                content.erase(last ? from - 4 : from, 4); // the blank line
         }
     }
     return content;

@@ -122,6 +122,20 @@ TEST(Request, SessionsDecideTheConversation) {
     EXPECT_NE(conversation("", "", "a"), conversation("", "", "b"));
 }
 
+// A turn without text has the closing words for its text, but only as long as it is the last one.
+TEST(Request, ClosingWordsAreNotPartOfTheConversation) {
+    auto conversation = [](const std::string &more) {
+        ClientRequest request;
+        EXPECT_TRUE(request.parse(
+            R"({"model":"m","response_format":{"type":"json_object"},"messages":[{"role":"user","content":[)"
+            R"({"type":"image_url","image_url":"data:image/png;base64,iVBORw0KGgoAAAAN"}]})" +
+            more + "]}"));
+        return std::string(view(request.info().conversation));
+    };
+    EXPECT_EQ(conversation(""),
+              conversation(R"(,{"role":"assistant","content":"{}"},{"role":"user","content":"And?"})"));
+}
+
 // What the upstream has seen must come again byte by byte, or its cache of the prefix is lost.
 TEST(Request, HistoriesGrowAtTheEndOnly) {
     const std::string turns[] = {

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/kiro/seal.h"
+
 namespace kiro::test {
 
 namespace {
@@ -37,6 +39,10 @@ constexpr std::string_view names[] = {
     "look",         "Look", "LOOK",
     "mcp.server/x", "2fa",  "\xD0\xBF\xD0\xBE",
     "a b",          "f",    "n1234567890123456789012345678901234567890123456789012345678901234567890"};
+constexpr std::string_view models[] = {"claude-sonnet-4.5", "claude-opus-4.6", "claude-opus-5.5"};
+constexpr std::string_view choices[] = {",", R"(,"parallel_tool_calls":false,)",
+                                        R"(,"tool_choice":"required",)", R"(,"tool_choice":"none",)"};
+constexpr std::string_view efforts[] = {"low", "high", "minimal"};
 constexpr std::string_view inputs[] = {"{}", R"({"a":1})", R"({"a":{"b":[null,true,"\ud83d"]}})",
                                        R"({ "spaced" : [ 1 , 2 ] })"};
 constexpr std::string_view schemas[] = {
@@ -50,7 +56,7 @@ constexpr std::string_view schemas[] = {
 
 class Maker {
 public:
-    explicit Maker(uint64_t seed) : random(seed) {}
+    explicit Maker(uint64_t seed) : random(seed), model(pick(models)) {}
 
     RandomRequest make() {
         switch (below(3)) {
@@ -65,6 +71,7 @@ public:
 
 private:
     std::mt19937_64 random;
+    std::string model;
 
     size_t below(size_t n) { return random() % n; }
     bool maybe(size_t one_in) { return below(one_in) == 0; }
@@ -122,6 +129,19 @@ private:
         }
     }
 
+    // As our own answer had it.
+    std::string own_thinking() {
+        const std::string thought = pick(texts);
+        kiro::SealedText sealed;
+        sealed.add(thought);
+        const std::string key = kiro::seal_key({}, model);
+        if (maybe(3))
+            return R"({"type":"redacted_thinking","data":")" +
+                   kiro::seal(kiro::SealKind::redacted, key, sealed, "b3BhcXVl") + "\"}";
+        return R"({"type":"thinking","thinking":")" + thought + R"(","signature":")" +
+               kiro::seal(kiro::SealKind::text, key, sealed, "c2lnbmVk") + "\"}";
+    }
+
     std::string anthropic_assistant_block() {
         switch (below(7)) {
         case 0:
@@ -130,7 +150,9 @@ private:
             return R"({"type":"tool_use","id":")" + pick(ids) + R"(","name":")" + pick(names) +
                    R"(","input":)" + pick(inputs) + "}";
         case 3:
-            return R"({"type":"thinking","thinking":)" + text() + R"(,"signature":)" + text() + "}";
+            return maybe(2)
+                       ? own_thinking()
+                       : R"({"type":"thinking","thinking":)" + text() + R"(,"signature":)" + text() + "}";
         case 4:
             return R"({"type":"server_tool_use","id":"s","name":"web_search","input":{"query":"q"}})";
         case 5:
@@ -154,7 +176,12 @@ private:
     }
 
     std::string anthropic() {
-        std::string out = R"({"model":"claude-sonnet-4.5","max_tokens":1000)";
+        std::string out = R"({"model":")" + model + R"(","max_tokens":9000)";
+        if (maybe(3))
+            out += maybe(2) ? R"(,"thinking":{"type":"adaptive"})"
+                            : R"(,"thinking":{"type":"enabled","budget_tokens":3000})";
+        if (maybe(6))
+            out += R"(,"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}})";
         if (maybe(2))
             out += R"(,"system":)" + list(0, 3, [&] { return text_part("text"); });
         if (!maybe(3))
@@ -162,6 +189,9 @@ private:
                        return R"({"name":")" + pick(names) + R"(","description":)" + text() +
                               R"(,"input_schema":)" + pick(schemas) + "}";
                    });
+        if (maybe(6))
+            out += maybe(2) ? R"(,"tool_choice":{"type":"none"})"
+                            : R"(,"tool_choice":{"type":"auto","disable_parallel_tool_use":true})";
         return out + R"(,"messages":)" + list(1, 8, [&] { return anthropic_message(); }) + "}";
     }
 
@@ -196,9 +226,13 @@ private:
     }
 
     std::string openai() {
-        std::string out = R"({"model":"claude-sonnet-4.5")";
+        std::string out = R"({"model":")" + model + "\"";
+        if (maybe(3))
+            out += R"(,"reasoning_effort":")" + pick(efforts) + "\"";
+        if (maybe(6))
+            out += R"(,"response_format":{"type":"json_object"})";
         if (!maybe(3))
-            out += R"(,"tools":)" + list(1, 4, [&] {
+            out += std::string(pick(choices)) + R"("tools":)" + list(1, 4, [&] {
                        return R"({"type":"function","function":{"name":")" + pick(names) +
                               R"(","description":)" + text() + R"(,"parameters":)" + pick(schemas) + "}}";
                    });
@@ -227,7 +261,11 @@ private:
     }
 
     std::string responses() {
-        std::string out = R"({"model":"claude-sonnet-4.5","store":false)";
+        std::string out = R"({"model":")" + model + R"(","store":false)";
+        if (maybe(3))
+            out += R"(,"reasoning":{"effort":")" + pick(efforts) + "\"}";
+        if (maybe(6))
+            out += R"(,"text":{"format":{"type":"json_object"}})";
         if (maybe(2))
             out += R"(,"instructions":)" + text();
         if (!maybe(3))

@@ -21,6 +21,8 @@ void add_beginning(const Request &request, Sha256 &hash) {
     if (request.turns.empty())
         return;
     add(request.turns.front().texts);
+    if (separator.empty())
+        hash.add(silent_turn); // as it will stand in the history; closing words may stand for it now
     for (const chat::Image &image : request.turns.front().images)
         hash.add_field(std::to_string(image.base64.size())).add_field(image.base64.substr(0, enough));
 }

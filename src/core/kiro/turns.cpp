@@ -9,10 +9,6 @@ namespace kiro::kiro {
 
 namespace {
 
-// Stands for a turn that says nothing. The upstream refuses blank text, and words would be imitated or
-// answered by the model.
-constexpr Raw silent_turn = ".";
-
 constexpr Raw no_result = "No result was recorded for this call.";
 constexpr Raw no_text = "The tool returned no text.";
 

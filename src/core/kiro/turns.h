@@ -51,6 +51,10 @@ struct Turn {
 
 using Turns = std::vector<Turn>;
 
+// Stands for a turn that says nothing. The upstream refuses blank text, and words would be imitated or
+// answered by the model.
+constexpr Raw silent_turn = ".";
+
 // Moves the texts of leading system messages behind the system prompt. Returns how many messages that took.
 size_t split_system(const chat::Conversation &conversation, std::vector<Raw> &system);
 
