@@ -106,4 +106,13 @@ for my $what ([ 'toolcut', 'cut' ], [ 'badtool', 'broken' ]) {
     else                     { $t->error_shape($r, 'anthropic', 502, "anthropic, $name call, streamed") }
 }
 
+# Too many for the service, perhaps: whoever operates us must see why requests fail.
+for my $n (120, 121) {
+    my @many = map { { name => "tool_$_", description => "does $_", input_schema => $schema } } 1 .. $n;
+    my $r = $t->anthropic("$n tools", body => { tools => \@many });
+    $t->anthropic_object($r, "$n tools");
+}
+is_deeply([ map { /kiro: the request has (\d+) tools/ ? $1 : () } $t->grep_log(qr/\[warn\].* tools/) ], [121],
+    'one warning, for the request with more than 120 tools');
+
 $t->done;

@@ -60,6 +60,7 @@ typedef struct {
                                    UUID, without the prefix that a wire adds */
     int      stream;            /* the client wants SSE */
     kiro_call call;             /* what kiro_request_write() gives */
+    size_t   tools;             /* that go up, also those that were called earlier only */
 } kiro_request_info;            /* valid as long as the request */
 
 /* A request with room for len bytes of body. NULL: out of memory. */

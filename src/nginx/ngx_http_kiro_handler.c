@@ -26,6 +26,9 @@ static void ngx_http_kiro_ctx_cleanup(void *data);
 
 #define NGX_HTTP_KIRO_GET   (NGX_HTTP_GET|NGX_HTTP_HEAD)
 
+/* more are reported to be refused, in words that do not say so */
+#define NGX_HTTP_KIRO_MANY_TOOLS  120
+
 
 /* below the location's prefix; a row with "prefix" takes the rest of the path */
 
@@ -585,6 +588,13 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->conversation.data = (u_char *) info.conversation.data;
     ctx->conversation.len = info.conversation.len;
+
+    if (info.tools > NGX_HTTP_KIRO_MANY_TOOLS && !ctx->count_only) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "kiro: the request has %uz tools, the service may "
+                      "refuse more than about %d",
+                      info.tools, NGX_HTTP_KIRO_MANY_TOOLS);
+    }
 
     return NGX_OK;
 }
