@@ -19,7 +19,7 @@ for my $api (qw(openai anthropic)) {
         my $ask = sub {
             my ($n, %o) = @_;
             my $p = scripted({ bytes => $n, piece => $piece, gap_ms => 0 });
-            return $api eq 'openai' ? $t->openai_x($p, stream => 1, %o) : $t->anthropic_x($p, stream => 1, %o);
+            return $api eq 'openai' ? $t->openai_x($p, stream => 1, %o) : $t->anthropic_x($p, stream => 1, body => { max_tokens => 1_000_000_000 }, %o);
         };
         # warm up: libraries, buffers and TLS are there
         $t->run(30, $ask->(500_000, discard => 1), $ask->(500_000, discard => 1));
