@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#if defined(__SSE2__)
+#if defined(__x86_64__)
 #include <emmintrin.h>
 #endif
 
@@ -18,7 +18,7 @@ struct Leads {
     uint64_t continuations = 0;
 };
 
-#if defined(__SSE2__)
+#if defined(__x86_64__)
 uint64_t sum_of(__m128i bytes) {
     __m128i sums = _mm_sad_epu8(bytes, _mm_setzero_si128());
     return static_cast<uint64_t>(_mm_cvtsi128_si64(sums)) +
