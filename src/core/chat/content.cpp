@@ -112,6 +112,11 @@ void read_image_url(Value &value, Part &part) {
     });
 }
 
+void read_file(Value &value, Part &part) {
+    part.in_file = true;
+    value.members([&](std::string_view key, Value member) { read_key(file_keys, key, member, part); });
+}
+
 Part read_part(Value &value, int level) {
     Part part;
     part.shape = value.type();
@@ -129,8 +134,7 @@ Part read_part(Value &value, int level) {
         else if (key == "image_url")
             read_image_url(member, part);
         else if (key == "file" && member.is_object())
-            member.members(
-                [&](std::string_view name, Value field) { read_key(file_keys, name, field, part); });
+            read_file(member, part);
     });
     return part;
 }
@@ -385,9 +389,11 @@ void add_pdf(Raw title, Raw media_type, Raw data, const Path &path, Arena &arena
 }
 
 // A data: URL, or base64 alone.
-void add_file(const Part &part, const Path &path, Arena &arena, Gathered &out) {
+void add_file(const Part &part, const Path &above, Arena &arena, Gathered &out) {
+    Path inner = above["file"];
+    const Path &path = part.in_file ? inner : above;
     if (!part.file_data.present())
-        unsupported(path["type"], "files are not stored here; send a PDF as file_data, or the text");
+        unsupported(above["type"], "files are not stored here; send a PDF as file_data, or the text");
     Path at = path["file_data"];
     Raw data = required_string(part.file_data, at), media_type;
     if (data.starts_with("data:")) {

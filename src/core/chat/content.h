@@ -48,6 +48,7 @@ struct Part {
     Field source_type;               // source: {...}
     Field source_media_type, source_data, source_url;
     Field file_data, file_name, file_id; // file: {...}, or in the part itself
+    bool in_file = false;
     Content content; // content: of this part or of its source
 };
 

@@ -44,7 +44,7 @@ std::vector<Raw> read_stop_texts(Value &value, const Path &path) {
             texts.push_back(text);
     });
     if (bytes > max_stop_bytes)
-        invalid(path, "the texts are too long");
+        invalid(path, "the texts together are longer than 64 KiB");
     return texts;
 }
 
@@ -55,7 +55,7 @@ std::vector<Raw> read_stop_text_or_texts(Value &value, const Path &path) {
         return read_stop_texts(value, path);
     Raw text = value.string();
     if (text.size() > max_stop_bytes)
-        invalid(path, "the text is too long");
+        invalid(path, "the text is longer than 64 KiB");
     return text.empty() ? std::vector<Raw>() : std::vector<Raw>{text};
 }
 
