@@ -39,7 +39,8 @@ constexpr Meaning kCapacity{
 constexpr Meaning kOverflow{KIRO_FAIL_CONTEXT_OVERFLOW, KIRO_RETRY_NEVER,
                             "the conversation does not fit into the model's context window"};
 constexpr Meaning kModel{KIRO_FAIL_MODEL_NOT_FOUND, KIRO_RETRY_NEVER,
-                         "The model does not exist or this Kiro account may not use it."};
+                         "The model does not exist or this Kiro account may not use it; "
+                         "the route \"models\" lists those that it may use."};
 constexpr Meaning kSuspended{
     KIRO_FAIL_SUSPENDED, KIRO_RETRY_NEVER,
     "Kiro has suspended or locked this account; its owner must contact Kiro's support."};

@@ -135,7 +135,7 @@ bool ask_for_repair(chat::Conversation &conversation, std::string_view why, Requ
     request.repaired = true;
     std::string text = "Your answer to this was refused: ";
     json::append_escaped(text, why);
-    text += " Answer again in the form that is asked for above.";
+    text += ". Answer again in the form that is asked for above.";
     request.closing.push_back(conversation.arena.keep(std::move(text)));
     return true;
 }
