@@ -422,9 +422,9 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         ctx->retry_reason = kiro_change_name(f->change);
 
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "kiro: attempt %ui failed: %s, upstream status %d; "
+                      "kiro: attempt %ui failed: %s (%s); "
                       "once more at once: %s", ctx->attempts,
-                      kiro_failure_name(f->kind), f->upstream_status,
+                      kiro_failure_name(f->kind), f->message,
                       ctx->retry_reason);
 
         ctx->state = NGX_HTTP_KIRO_TOKEN;

@@ -1044,6 +1044,36 @@ ngx_http_kiro_tls_refused(ngx_http_upstream_t *u)
 }
 
 
+/* not above info: the service may quote the request */
+
+static void
+ngx_http_kiro_attempt_log_refusal(ngx_http_kiro_ctx_t *ctx, kiro_str body)
+{
+    size_t      len;
+    u_char     *p, text[512];
+    ngx_log_t  *log;
+
+    log = ctx->request->connection->log;
+
+    if (log->log_level < NGX_LOG_INFO) {
+        return;
+    }
+
+    len = ngx_min(body.len, sizeof(text));
+    ngx_memcpy(text, body.data, len);
+
+    for (p = text; p < text + len; p++) {
+        if (*p < 0x20 || *p == 0x7f) {
+            *p = ' ';
+        }
+    }
+
+    ngx_log_error(NGX_LOG_INFO, log, 0,
+                  "kiro: the service answered %ui: \"%*s\"",
+                  ctx->attempt.status.code, len, text);
+}
+
+
 /* sets ctx->failure for an attempt that ended without a verdict of the reply */
 
 void
@@ -1065,6 +1095,7 @@ ngx_http_kiro_attempt_classify(ngx_http_kiro_ctx_t *ctx, ngx_int_t rc)
                               ngx_http_kiro_str(&at->error_type),
                               ngx_http_kiro_str(&at->retry_after),
                               body, &ctx->failure);
+        ngx_http_kiro_attempt_log_refusal(ctx, body);
         return;
     }
 
