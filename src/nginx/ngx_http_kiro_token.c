@@ -78,8 +78,8 @@ ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
             }
 
             kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED,
-                             "the gateway's login is no longer valid; its "
-                             "operator has to log in again");
+                             "the gateway's login or API key is not valid "
+                             "any more; its operator has to renew it");
             return NGX_ERROR;
         }
 
@@ -193,7 +193,8 @@ ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
 
     if (login == KIRO_LOGIN_API_KEY) {
         ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "kiro_account \"%V\": the service refuses the API key",
+                      "kiro_account \"%V\": the service refuses the API key; "
+                      "put a good one into the api_key_file and reload nginx",
                       &account->name);
     }
 }
