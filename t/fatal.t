@@ -44,6 +44,16 @@ for (@cases) {
     }
 }
 
+# Only the log, and only at info, says what the service said: on one line, cut.
+sub said { return $t->grep_log(qr/\[info\].*the service answered/) }
+my @said = said();
+cmp_ok(scalar @said, '>=', 28, 'each refusal is in the log');
+ok((grep { /the service answered 400: ".*REQUEST_BODY_INVALID/ } @said), 'with its reason');
+$t->openai(scripted({ status => 400, raw_body => "one\ntwo\x7f" . 'x' x 600 . 'end' }));
+my ($last) = (said())[-1];
+like($last, qr/the service answered 400: "one two x{504}"/, 'one line of at most 512 bytes');
+$n++;
+
 # Overflow texts that clients act on.
 my $r = $t->openai(scripted('overflow'));
 like($r->{body}, qr/maximum context length/i, 'OpenAI clients recognise the overflow');
