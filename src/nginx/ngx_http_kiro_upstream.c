@@ -1044,7 +1044,7 @@ ngx_http_kiro_tls_refused(ngx_http_upstream_t *u)
 }
 
 
-/* not above info: the service may quote the request */
+/* not above info: the service may quote the request; never with the token */
 
 static void
 ngx_http_kiro_attempt_log_refusal(ngx_http_kiro_ctx_t *ctx, kiro_str body)
@@ -1052,10 +1052,20 @@ ngx_http_kiro_attempt_log_refusal(ngx_http_kiro_ctx_t *ctx, kiro_str body)
     size_t      len;
     u_char     *p, text[512];
     ngx_log_t  *log;
+    ngx_str_t  *token;
 
     log = ctx->request->connection->log;
+    token = &ctx->token.token;
 
-    if (log->log_level < NGX_LOG_INFO) {
+    if (log->log_level < NGX_LOG_INFO || body.len == 0 || token->len == 0) {
+        return;
+    }
+
+    p = (u_char *) body.data;
+
+    if (body.len >= token->len
+        && ngx_strlcasestrn(p, p + body.len, token->data, token->len - 1))
+    {
         return;
     }
 
