@@ -272,7 +272,8 @@ std::string answer(kiro_api api, std::string_view catalogue, const char *id = nu
 }
 
 std::string one_model() {
-    const ReasoningFacts facts{EffortField::output_config, 1 << 1 | 1 << 3, Effort::high, true, true, false, true};
+    const ReasoningFacts facts{
+        EffortField::output_config, 1 << 1 | 1 << 3, Effort::high, true, true, false, true};
     const Model model{"org/Nova:9%", "Nova \"9\"", "d", 1300, {512'000, 96'000, facts, true, false}};
     return write_catalogue({&model, 1}, "", 65536);
 }
