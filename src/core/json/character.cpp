@@ -1,5 +1,6 @@
 #include "core/json/character.h"
 
+#include "core/json/utf8.h"
 #include <algorithm>
 
 namespace kiro::json {
@@ -26,22 +27,7 @@ char letter_escape(char letter) {
 }
 
 void put(Character &character, uint32_t cp) {
-    auto add = [&character](uint32_t byte) { character.utf8[character.size++] = static_cast<char>(byte); };
-    if (cp < 0x80) {
-        add(cp);
-    } else if (cp < 0x800) {
-        add(0xC0 | cp >> 6);
-        add(0x80 | (cp & 0x3F));
-    } else if (cp < 0x10000) {
-        add(0xE0 | cp >> 12);
-        add(0x80 | (cp >> 6 & 0x3F));
-        add(0x80 | (cp & 0x3F));
-    } else {
-        add(0xF0 | cp >> 18);
-        add(0x80 | (cp >> 12 & 0x3F));
-        add(0x80 | (cp >> 6 & 0x3F));
-        add(0x80 | (cp & 0x3F));
-    }
+    character.size = static_cast<uint8_t>(encode_utf8(cp, character.utf8.data()));
 }
 
 uint32_t unit_at(Raw raw, size_t at) {

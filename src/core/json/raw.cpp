@@ -1,5 +1,6 @@
 #include "core/json/raw.h"
 
+#include "core/json/utf8.h"
 #include <array>
 
 namespace kiro::json {
@@ -60,22 +61,8 @@ uint32_t hex4(const char *p) {
 }
 
 void append_utf8(std::string &out, uint32_t cp) {
-    auto put = [&out](uint32_t byte) { out.push_back(static_cast<char>(byte)); };
-    if (cp < 0x80) {
-        put(cp);
-    } else if (cp < 0x800) {
-        put(0xC0 | cp >> 6);
-        put(0x80 | (cp & 0x3F));
-    } else if (cp < 0x10000) {
-        put(0xE0 | cp >> 12);
-        put(0x80 | (cp >> 6 & 0x3F));
-        put(0x80 | (cp & 0x3F));
-    } else {
-        put(0xF0 | cp >> 18);
-        put(0x80 | (cp >> 12 & 0x3F));
-        put(0x80 | (cp >> 6 & 0x3F));
-        put(0x80 | (cp & 0x3F));
-    }
+    char bytes[4];
+    out.append(bytes, encode_utf8(cp, bytes));
 }
 
 size_t utf8_sequence(std::string_view text) {
