@@ -49,7 +49,27 @@ private:
     Index whole, own;
 };
 
+struct ModeWord {
+    std::string_view word;
+    ToolMode mode;
+};
+
+constexpr ModeWord mode_words[] = {
+    {"auto", ToolMode::automatic},
+    {"none", ToolMode::none},
+    {"required", ToolMode::required},
+    {"any", ToolMode::required},
+};
+
 } // namespace
+
+ToolMode tool_mode_of(Raw word, const Path &path) {
+    for (const auto &known : mode_words) {
+        if (json::equals(word, known.word))
+            return known.mode;
+    }
+    invalid(path, "unknown tool choice " + quoted(word) + "; expected auto, none or required");
+}
 
 void apply_tool_choice(const ToolChoice &choice, Conversation &conversation) {
     conversation.tool_mode = choice.mode;

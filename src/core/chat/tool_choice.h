@@ -21,6 +21,9 @@ struct ToolChoice {
     std::vector<ToolName> names; // the one of ToolMode::named, else the only ones that are allowed
 };
 
+// "auto", "none", "required", and "any" as some clients have it. Throws for any other word.
+ToolMode tool_mode_of(Raw word, const Path &path);
+
 // Fills tool_mode, tool_name and allowed_tools. Throws if a name is not among the tools.
 void apply_tool_choice(const ToolChoice &choice, Conversation &conversation);
 

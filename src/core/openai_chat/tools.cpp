@@ -89,26 +89,6 @@ chat::Tool read_tool(Value &value, const Path &path) {
     return tool_of(flat, path, kind == "custom" && !flat.schema.present());
 }
 
-struct ModeWord {
-    std::string_view word;
-    chat::ToolMode mode;
-};
-
-constexpr ModeWord mode_words[] = {
-    {"auto", chat::ToolMode::automatic},
-    {"none", chat::ToolMode::none},
-    {"required", chat::ToolMode::required},
-    {"any", chat::ToolMode::required},
-};
-
-chat::ToolMode mode_of(chat::Raw word, const Path &path) {
-    for (const auto &known : mode_words) {
-        if (json::equals(word, known.word))
-            return known.mode;
-    }
-    chat::invalid(path, "unknown tool choice " + chat::quoted(word));
-}
-
 // tool_choice, or an entry of its list of tools.
 struct Choice {
     Type shape = Type::null;
@@ -169,7 +149,7 @@ chat::ToolName tool_name(const Choice &choice, const Path &path) {
 chat::ToolChoice allowed_tools(const Choice &choice, const Path &path) {
     chat::ToolChoice out;
     if (choice.mode.present())
-        out.mode = mode_of(chat::required_string(choice.mode, path["mode"]), path["mode"]);
+        out.mode = chat::tool_mode_of(chat::required_string(choice.mode, path["mode"]), path["mode"]);
     const Path tools = path["tools"];
     if (choice.tools_shape == Type::null)
         chat::missing(tools);
@@ -205,7 +185,7 @@ chat::ToolChoice read_tool_choice(Value &value, const Path &path) {
     if (value.is_null())
         return {};
     if (value.is_string())
-        return {mode_of(value.string(), path), {}};
+        return {chat::tool_mode_of(value.string(), path), {}};
     if (!value.is_object())
         chat::wrong_type(path, "a string or an object", value.type());
     const Choice choice = read_choice(value, true);
@@ -214,7 +194,7 @@ chat::ToolChoice read_tool_choice(Value &value, const Path &path) {
     if (kind == "allowed_tools")
         return choice.own_list ? allowed_tools(choice, path["allowed_tools"]) : allowed_tools(choice, path);
     if (!kind.empty() && kind != "function" && kind != "custom" && kind != "tool")
-        return {mode_of(kind, type_path), {}};
+        return {chat::tool_mode_of(kind, type_path), {}};
     return {chat::ToolMode::named, {tool_name(choice, path)}};
 }
 

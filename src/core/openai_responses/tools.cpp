@@ -178,25 +178,6 @@ private:
     }
 };
 
-struct ModeWord {
-    std::string_view word;
-    chat::ToolMode mode;
-};
-
-constexpr ModeWord mode_words[] = {
-    {"auto", chat::ToolMode::automatic},
-    {"none", chat::ToolMode::none},
-    {"required", chat::ToolMode::required},
-};
-
-chat::ToolMode mode_of(Raw word, const Path &path) {
-    for (const auto &known : mode_words) {
-        if (json::equals(word, known.word))
-            return known.mode;
-    }
-    chat::invalid(path, "unknown tool choice " + chat::quoted(word) + "; expected auto, none or required");
-}
-
 // {"type", "name", "namespace"}, in tool_choice or in its list.
 struct Choice {
     Type shape = Type::null;
@@ -242,7 +223,7 @@ chat::ToolName tool_name(const Choice &choice, const Path &path) {
 chat::ToolChoice allowed_tools(const Choice &choice, const Path &path) {
     chat::ToolChoice out;
     if (choice.mode.present())
-        out.mode = mode_of(chat::required_string(choice.mode, path["mode"]), path["mode"]);
+        out.mode = chat::tool_mode_of(chat::required_string(choice.mode, path["mode"]), path["mode"]);
     Path tools = path["tools"];
     if (choice.tools_shape == Type::null)
         chat::missing(tools);
@@ -284,7 +265,7 @@ void read_tools(Value value, const Path &path, chat::Arena &arena, Tools &tools)
 }
 
 chat::ToolChoice tool_choice_of(Raw word, const Path &path) {
-    return {mode_of(word, path), {}};
+    return {chat::tool_mode_of(word, path), {}};
 }
 
 chat::ToolChoice read_tool_choice(Value value, const Path &path) {
