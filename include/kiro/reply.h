@@ -82,6 +82,12 @@ kiro_status kiro_reply_abort(kiro_reply *rep, const kiro_failure *f);
  */
 kiro_status kiro_reply_settle(kiro_reply *rep, const kiro_failure *f);
 
+/*
+ * The last attempt failed and the client's headers are out although no content is:
+ * writes the dialect's in-stream error and nothing else.
+ */
+kiro_status kiro_reply_give_up(kiro_reply *rep, const kiro_failure *f);
+
 kiro_gate kiro_reply_gate(const kiro_reply *rep);
 
 /* From now on failures take the in-stream form. Called once, with the headers. */
