@@ -426,9 +426,17 @@ void ngx_http_kiro_count_prompt(ngx_http_kiro_ctx_t *ctx);
 /* ngx_http_kiro_upstream.c */
 ngx_int_t ngx_http_kiro_attempt_start(ngx_http_request_t *sr,
     ngx_http_kiro_ctx_t *ctx);
-void ngx_http_kiro_attempt_classify(ngx_http_kiro_ctx_t *ctx, ngx_int_t rc);
 void ngx_http_kiro_upstream_conf(ngx_http_kiro_loc_conf_t *klcf,
     ngx_http_kiro_peer_t *peer);
+
+/* ngx_http_kiro_gate.c */
+ngx_int_t ngx_http_kiro_gate(ngx_http_request_t *sr);
+ngx_int_t ngx_http_kiro_input_filter_init(void *data);
+ngx_int_t ngx_http_kiro_input_filter(void *data, ssize_t bytes);
+
+/* ngx_http_kiro_outcome.c */
+void ngx_http_kiro_attempt_end(ngx_http_request_t *sr, ngx_int_t rc);
+void ngx_http_kiro_attempt_classify(ngx_http_kiro_ctx_t *ctx, ngx_int_t rc);
 
 /* ngx_http_kiro_filter.c */
 ngx_int_t ngx_http_kiro_filter_init(ngx_conf_t *cf);

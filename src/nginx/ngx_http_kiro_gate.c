@@ -1,0 +1,389 @@
+
+/*
+ * The body of an attempt.  Until the commit gate opens nginx believes that it
+ * still reads the response header; everything that fails before that can be tried
+ * again.  Behind the gate the frames go to the body filter.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+static ngx_int_t ngx_http_kiro_gate_bytes(ngx_http_kiro_ctx_t *ctx, u_char *p,
+    size_t n);
+static ngx_int_t ngx_http_kiro_gate_verdict(ngx_http_request_t *sr,
+    ngx_http_kiro_ctx_t *ctx);
+static ngx_int_t ngx_http_kiro_input_chain(ngx_http_request_t *sr, u_char *p,
+    size_t n);
+
+
+/*
+ * Digests body bytes while nginx believes that it reads a header.  The buffer is
+ * rewound each time, so that nothing is ever "too big".
+ */
+
+ngx_int_t
+ngx_http_kiro_gate(ngx_http_request_t *sr)
+{
+    size_t                    size;
+    ngx_int_t                 rc;
+    ngx_buf_t                *b;
+    ngx_http_upstream_t      *u;
+    ngx_http_kiro_ctx_t      *ctx;
+    ngx_http_kiro_attempt_t  *at;
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_kiro_module);
+
+    at = &ctx->attempt;
+    u = sr->upstream;
+    b = &u->buffer;
+
+    if (at->length == 0) {
+        at->eof = 1;
+    }
+
+    while (b->pos < b->last && !at->eof) {
+
+        if (at->chunked) {
+
+            rc = ngx_http_kiro_parse_chunked(sr, b, &at->chunked_ctx);
+
+            if (rc == NGX_OK) {
+                size = (size_t) ngx_min((off_t) (b->last - b->pos),
+                                        at->chunked_ctx.size);
+
+                rc = ngx_http_kiro_gate_bytes(ctx, b->pos, size);
+
+                b->pos += size;
+                at->chunked_ctx.size -= size;
+
+                if (rc != NGX_OK) {
+                    return rc;
+                }
+
+                continue;
+            }
+
+            if (rc == NGX_DONE) {
+                at->eof = 1;
+                break;
+            }
+
+            if (rc == NGX_AGAIN) {
+                break;
+            }
+
+            ngx_log_error(NGX_LOG_ERR, sr->connection->log, 0,
+                          "upstream sent invalid chunked response");
+            return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+        }
+
+        size = b->last - b->pos;
+
+        if (at->length != -1) {
+            size = (size_t) ngx_min((off_t) size, at->length);
+            at->length -= size;
+            at->eof = (at->length == 0);
+        }
+
+        rc = ngx_http_kiro_gate_bytes(ctx, b->pos, size);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        b->pos += size;
+    }
+
+    if (at->eof) {
+
+        /* bytes after the body: the connection is not to be trusted */
+
+        u->keepalive = !at->close && b->pos == b->last;
+    }
+
+    b->pos = b->start;
+    b->last = b->start;
+
+    return ngx_http_kiro_gate_verdict(sr, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_kiro_gate_bytes(ngx_http_kiro_ctx_t *ctx, u_char *p, size_t n)
+{
+    size_t      size;
+    u_char     *start;
+    ngx_buf_t  *b;
+
+    b = ctx->attempt.error_body;
+
+    if (b == NULL) {
+        return kiro_reply_feed(ctx->reply, (char *) p, n) == KIRO_OK
+               ? NGX_OK : NGX_ERROR;
+    }
+
+    if ((size_t) (b->end - b->last) < n && b->end - b->start == 4096) {
+
+        /* few error bodies are that long: one step to the limit */
+
+        start = ngx_pnalloc(ctx->request->pool, NGX_HTTP_KIRO_ERROR_BODY);
+        if (start == NULL) {
+            return NGX_ERROR;
+        }
+
+        size = b->last - b->start;
+
+        ngx_memcpy(start, b->start, size);
+
+        b->start = start;
+        b->pos = start;
+        b->last = start + size;
+        b->end = start + NGX_HTTP_KIRO_ERROR_BODY;
+    }
+
+    size = ngx_min((size_t) (b->end - b->last), n);
+
+    b->last = ngx_cpymem(b->last, p, size);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kiro_gate_verdict(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
+{
+    kiro_reply_info           info;
+    ngx_http_upstream_t      *u;
+    ngx_http_kiro_attempt_t  *at;
+
+    at = &ctx->attempt;
+    u = sr->upstream;
+
+    /* nginx sets the timer of a header once */
+
+    ngx_add_timer(u->peer.connection->read, u->conf->read_timeout);
+
+    if (at->status.code != NGX_HTTP_OK) {
+
+        if (!at->eof) {
+            return NGX_AGAIN;
+        }
+
+        ngx_http_kiro_attempt_classify(ctx, NGX_OK);
+        return NGX_ERROR;
+    }
+
+    if (at->eof && kiro_reply_eof(ctx->reply) != KIRO_OK) {
+        return NGX_ERROR;
+    }
+
+    switch (kiro_reply_gate(ctx->reply)) {
+
+    case KIRO_GATE_WAIT:
+
+        /* an answer that is collected may take longer than its first token */
+
+        if (!ctx->first_seen) {
+            kiro_reply_get_info(ctx->reply, &info);
+
+            if (info.started) {
+                ngx_http_kiro_first_token(ctx);
+                u->state->header_time = ngx_current_msec - u->start_time;
+            }
+        }
+
+        return NGX_AGAIN;
+
+    case KIRO_GATE_COMMIT:
+        break;
+
+    case KIRO_GATE_COMPLETE:
+        if (!ctx->first_seen) {
+            ngx_http_kiro_first_token(ctx);
+            u->state->header_time = ngx_current_msec - u->start_time;
+        }
+
+        ctx->outcome = NGX_HTTP_KIRO_COMPLETE;
+        return NGX_ERROR;
+
+    default: /* KIRO_GATE_FAILED */
+        u->keepalive = 0;
+        ctx->failure = *kiro_reply_failure(ctx->reply);
+        u->state->status = kiro_failure_status(ctx->api, ctx->failure.kind);
+        ctx->outcome = NGX_HTTP_KIRO_FAILED;
+        return NGX_ERROR;
+    }
+
+    ngx_http_kiro_first_token(ctx);
+
+    u->headers_in.status_n = NGX_HTTP_OK;
+
+    ctx->state = NGX_HTTP_KIRO_STREAM;
+
+    if (ngx_http_kiro_commit(sr->main, ctx) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_kiro_input_filter_init(void *data)
+{
+    ngx_http_request_t *sr = data;
+
+    ngx_http_upstream_t      *u;
+    ngx_http_kiro_ctx_t      *ctx;
+    ngx_http_kiro_attempt_t  *at;
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_kiro_module);
+
+    at = &ctx->attempt;
+    u = sr->upstream;
+
+    /* what is left: 0 ends, -1 lasts until the connection is closed */
+
+    if (at->eof) {
+        u->length = 0;
+
+    } else if (at->chunked) {
+        u->length = 1;
+
+    } else {
+        u->length = at->length;
+    }
+
+    return NGX_OK;
+}
+
+
+/* removes the HTTP framing; the bytes stay where they were read */
+
+ngx_int_t
+ngx_http_kiro_input_filter(void *data, ssize_t bytes)
+{
+    ngx_http_request_t *sr = data;
+
+    size_t                    size;
+    ngx_int_t                 rc;
+    ngx_buf_t                *b, buf;
+    kiro_failure              f;
+    ngx_http_upstream_t      *u;
+    ngx_http_kiro_ctx_t      *ctx;
+    ngx_http_kiro_attempt_t  *at;
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_kiro_module);
+
+    at = &ctx->attempt;
+    u = sr->upstream;
+    b = &u->buffer;
+
+    ngx_memzero(&buf, sizeof(ngx_buf_t));
+
+    buf.pos = b->last;
+    buf.last = b->last + bytes;
+
+    /* back-pressure: the buffer fills while the client does not read */
+
+    b->pos = b->last;
+    b->last += bytes;
+
+    if (!at->chunked) {
+
+        size = bytes;
+
+        if (u->length != -1) {
+            size = (size_t) ngx_min((off_t) bytes, u->length);
+            u->length -= size;
+
+            if (u->length == 0) {
+                at->eof = 1;
+                u->keepalive = !at->close && size == (size_t) bytes;
+            }
+        }
+
+        return ngx_http_kiro_input_chain(sr, buf.pos, size);
+    }
+
+    while (buf.pos < buf.last) {
+
+        rc = ngx_http_kiro_parse_chunked(sr, &buf, &at->chunked_ctx);
+
+        if (rc == NGX_OK) {
+            size = (size_t) ngx_min((off_t) (buf.last - buf.pos),
+                                    at->chunked_ctx.size);
+
+            if (ngx_http_kiro_input_chain(sr, buf.pos, size) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            buf.pos += size;
+            at->chunked_ctx.size -= size;
+
+            continue;
+        }
+
+        if (rc == NGX_DONE) {
+            at->eof = 1;
+            u->keepalive = !at->close && buf.pos == buf.last;
+            u->length = 0;
+            return NGX_OK;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_ERR, sr->connection->log, 0,
+                      "upstream sent invalid chunked response");
+
+        kiro_failure_set(&f, KIRO_FAIL_UPSTREAM_PROTOCOL,
+                         "the service sent a malformed response");
+
+        (void) kiro_reply_abort(ctx->reply, &f);
+
+        u->length = 0;
+
+        return NGX_OK;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_kiro_input_chain(ngx_http_request_t *sr, u_char *p, size_t n)
+{
+    ngx_buf_t            *b;
+    ngx_chain_t          *cl, **ll;
+    ngx_http_upstream_t  *u;
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    u = sr->upstream;
+
+    for (cl = u->out_bufs, ll = &u->out_bufs; cl; cl = cl->next) {
+        ll = &cl->next;
+    }
+
+    cl = ngx_chain_get_free_buf(sr->pool, &u->free_bufs);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    *ll = cl;
+
+    b = cl->buf;
+
+    b->pos = p;
+    b->last = p + n;
+    b->memory = 1;
+    b->flush = 1;
+    b->tag = u->output.tag;
+
+    return NGX_OK;
+}
