@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 #include <limits>
 #include <string>
+#include <vector>
 
+#include "core/json/character.h"
 #include "core/json/raw.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
@@ -25,6 +27,28 @@ TEST(Raw, MalformedEscapes) {
         EXPECT_FALSE(unescape(raw, out)) << raw;
         EXPECT_EQ(out, "a");
     }
+}
+
+TEST(Raw, SlicesEndBetweenCharacters) {
+    const std::string text = R"(a\\\"\u00e9\ud83d\ude00\n)"
+                             "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80z";
+    const std::vector<size_t> ends{0, 1, 3, 5, 11, 23, 25, 27, 30, 34, 35};
+    for (size_t limit = 12; limit < 40; limit++) {
+        size_t best = 0;
+        for (size_t end : ends)
+            best = end <= limit ? end : best;
+        EXPECT_EQ(slice(text, limit), text.substr(0, best)) << limit;
+    }
+    std::string joined;
+    for (Raw rest = text; !rest.empty();) {
+        const Raw piece = slice(rest, 12);
+        ASSERT_FALSE(piece.empty());
+        EXPECT_TRUE(validate('"' + std::string(piece) + '"'));
+        EXPECT_FALSE(validate('"' + std::string(piece) + '"').lone_surrogates);
+        joined += piece;
+        rest.remove_prefix(piece.size());
+    }
+    EXPECT_EQ(joined, text);
 }
 
 TEST(Raw, EqualsAndBlank) {

@@ -56,4 +56,24 @@ TEST(TokenLimit, ACallIsWholeOrNotThere) {
     }
 }
 
+TEST(TokenLimit, AStreamedCallEndsAtTheLimit) {
+    stages::TokenLimit stage(1); // 9 ninths: 4 characters of ASCII, one of them the name
+    std::string input;
+    bool ended = false;
+    const auto sink = [&](const chat::Event &event) {
+        EXPECT_FALSE(ended);
+        if (const auto *piece = std::get_if<chat::CallInput>(&event))
+            input += piece->text;
+        if (const auto *end = std::get_if<chat::CallEnd>(&event))
+            ended = !end->whole;
+    };
+    stage.take(chat::CallStart{"id", "f"}, sink);
+    stage.take(chat::CallInput{R"({\")"}, sink);
+    EXPECT_FALSE(ended);
+    stage.take(chat::CallInput{R"(a\":1})"}, sink);
+    stage.take(chat::CallEnd{true}, sink);
+    EXPECT_EQ(input, R"({\"a)");
+    EXPECT_TRUE(ended && stage.reached());
+}
+
 } // namespace

@@ -1,6 +1,7 @@
 #include "core/anthropic/reply.h"
 
 #include "core/anthropic/error.h"
+#include "core/chat/slices.h"
 #include "core/json/writer.h"
 
 #include <algorithm>
@@ -156,11 +157,14 @@ void StreamWriter::open(Block block, std::string &out) {
     start_block(
         text ? R"({"type":"text","text":""}})" : R"({"type":"thinking","thinking":"","signature":""}})", out);
     out.append("\n\n");
+    begin_delta(text ? R"({"type":"text_delta","text":")" : R"({"type":"thinking_delta","thinking":")");
+}
 
+// Of the open block, up to the contents.
+void StreamWriter::begin_delta(string_view delta) {
     delta_.assign("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
     json::append_uint(delta_, index_);
-    delta_.append(text ? R"(,"delta":{"type":"text_delta","text":")"
-                       : R"(,"delta":{"type":"thinking_delta","thinking":")");
+    delta_.append(R"(,"delta":)").append(delta);
 }
 
 void StreamWriter::add(const chat::TextDelta &event, std::string &out) {
@@ -191,17 +195,23 @@ void StreamWriter::add(const chat::OpaqueReasoning &event, std::string &out) {
     stop_block(out);
 }
 
-void StreamWriter::add(const chat::FinishedCall &event, std::string &out) {
+void StreamWriter::add(const chat::CallStart &event, std::string &out) {
     begin(out);
     close(out);
+    open_ = Block::call;
     start_block(R"({"type":"tool_use","id":")", out);
     out.append(event.id).append(R"(","name":")").append(event.name).append("\",\"input\":{}}}\n\n");
-    out.append("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
-    json::append_uint(out, index_);
-    out.append(R"(,"delta":{"type":"input_json_delta","partial_json":")")
-        .append(event.arguments)
-        .append("\"}}\n\n");
-    stop_block(out);
+    begin_delta(R"({"type":"input_json_delta","partial_json":")");
+}
+
+void StreamWriter::input(string_view text, std::string &out) {
+    chat::in_slices(text, [&](string_view piece) { out.append(delta_).append(piece).append("\"}}\n\n"); });
+}
+
+void StreamWriter::add(const chat::FinishedCall &event, std::string &out) {
+    add(chat::start_of(event), out);
+    input(event.arguments, out);
+    close(out);
 }
 
 void StreamWriter::search(const chat::Search &search, std::string &out) {

@@ -32,18 +32,23 @@ public:
     std::size_t size() const noexcept { return 0; } // keeps nothing
 
 private:
-    enum class Block : std::uint8_t { none, text, thinking };
+    enum class Block : std::uint8_t { none, text, thinking, call };
 
     void begin(std::string &out);
     void open(Block block, std::string &out);
     void close(std::string &out);
     void start_block(std::string_view block, std::string &out);
+    void begin_delta(std::string_view delta);
     void stop_block(std::string &out);
     void add(const chat::TextDelta &event, std::string &out);
     void add(const chat::ReasoningDelta &event, std::string &out);
     void add(const chat::ReasoningSignature &event, std::string &out);
     void add(const chat::OpaqueReasoning &event, std::string &out);
     void add(const chat::FinishedCall &event, std::string &out);
+    void add(const chat::CallStart &event, std::string &out);
+    void add(const chat::CallInput &event, std::string &out) { input(event.text, out); }
+    void add(const chat::CallEnd &, std::string &out) { close(out); }
+    void input(std::string_view text, std::string &out);
 
     std::string message_start_; // up to the counters
     chat::InputTokens input_tokens_;
@@ -80,6 +85,9 @@ private:
     void add(const chat::ReasoningSignature &event);
     void add(const chat::OpaqueReasoning &event);
     void add(const chat::FinishedCall &event);
+    void add(const chat::CallStart &) {} // calls are whole where nothing is streamed
+    void add(const chat::CallInput &) {}
+    void add(const chat::CallEnd &) {}
 
     std::string prefix_;
     std::string content_; // the elements of content

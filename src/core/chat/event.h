@@ -28,7 +28,7 @@ struct OpaqueReasoning {
     std::string_view data;
 };
 
-// A call is passed on only when it is whole and its input is an object.
+// A call that is whole: its input is an object.
 struct FinishedCall {
     std::string_view id;
     std::string_view name;            // as the client knows it
@@ -39,7 +39,34 @@ struct FinishedCall {
     std::string_view text = {};       // and this is it
 };
 
-using Event = std::variant<TextDelta, ReasoningDelta, ReasoningSignature, OpaqueReasoning, FinishedCall>;
+// A call that is passed on while it comes: a start, inputs, an end. Nothing else comes in between; without an
+// end the turn ended before.
+struct CallStart {
+    std::string_view id;
+    std::string_view name;
+    std::string_view name_space = {};
+    bool freeform = false;
+};
+
+struct CallInput {
+    std::string_view text; // a piece of the input as the contents of a JSON string, not empty
+};
+
+struct CallEnd {
+    bool whole; // the pieces are one object
+};
+
+inline CallStart start_of(const FinishedCall &call) noexcept {
+    return {call.id, call.name, call.name_space, call.freeform};
+}
+
+// What a client gets as the call's input.
+inline std::string_view input_of(const FinishedCall &call) noexcept {
+    return call.freeform ? call.text : call.arguments;
+}
+
+using Event = std::variant<TextDelta, ReasoningDelta, ReasoningSignature, OpaqueReasoning, FinishedCall,
+                           CallStart, CallInput, CallEnd>;
 
 // Why the turn ended.
 enum class Stop : std::uint8_t {

@@ -67,4 +67,20 @@ Character first_character(Raw raw) {
     return character;
 }
 
+Raw slice(Raw raw, size_t bytes) {
+    if (raw.size() <= bytes)
+        return raw;
+    const Raw head = raw.substr(0, bytes);
+    size_t plain = 0; // behind the last escape
+    for (size_t at = head.find('\\'); at != Raw::npos; at = head.find('\\', plain)) {
+        plain = at + first_character(raw.substr(at)).raw;
+        if (plain > bytes)
+            return raw.substr(0, at);
+    }
+    size_t end = bytes;
+    while (end > plain && (static_cast<unsigned char>(raw[end]) & 0xC0) == 0x80)
+        end--;
+    return raw.substr(0, end);
+}
+
 } // namespace kiro::json

@@ -22,4 +22,8 @@ struct Character {
 // The first one of raw, which is well formed and not empty.
 Character first_character(Raw raw);
 
+// The longest beginning of raw, which is well formed, that has at most so many bytes (not below 12) and ends
+// between two characters.
+Raw slice(Raw raw, size_t bytes);
+
 } // namespace kiro::json

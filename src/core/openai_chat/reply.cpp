@@ -1,5 +1,6 @@
 #include "core/openai_chat/reply.h"
 
+#include "core/chat/slices.h"
 #include "core/json/writer.h"
 #include "core/openai_chat/error.h"
 
@@ -40,12 +41,11 @@ void append_usage(std::string &out, const chat::Usage &usage) {
 
 // How a call is told: of a function by its arguments, of a freeform tool by its text.
 struct CallWords {
-    string_view type, input, value;
+    string_view type, input;
 };
 
-CallWords words_of(const chat::FinishedCall &call) noexcept {
-    return call.freeform ? CallWords{"custom", "input", call.text}
-                         : CallWords{"function", "arguments", call.arguments};
+CallWords words_of(bool freeform) noexcept {
+    return freeform ? CallWords{"custom", "input"} : CallWords{"function", "arguments"};
 }
 
 } // namespace
@@ -95,27 +95,40 @@ void StreamWriter::add(const chat::ReasoningDelta &event, std::string &out) {
     out.append(reasoning_).append(event.text).append("\"}").append(kEndOfDelta);
 }
 
-void StreamWriter::add(const chat::FinishedCall &event, std::string &out) {
+// The call's head with an empty input; what comes after has its index and the input only.
+void StreamWriter::add(const chat::CallStart &event, std::string &out) {
     const std::uint64_t index = calls_++;
     begin(true, out);
     if (legacy_functions_) {
+        input_.clear();
         if (index == 0) { // there is no place for a second one
             out.append(delta_).append(R"({"function_call":{"name":")").append(event.name);
-            out.append(R"(","arguments":")").append(event.arguments).append("\"}}").append(kEndOfDelta);
+            out.append(R"(","arguments":""}})").append(kEndOfDelta);
+            input_.append(delta_).append(R"({"function_call":{"arguments":")");
         }
         return;
     }
-    out.append(delta_).append(R"({"tool_calls":[{"index":)");
-    json::append_uint(out, index);
-    const CallWords words = words_of(event);
-    out.append(R"(,"id":")").append(event.id).append(R"(","type":")").append(words.type);
+    const CallWords words = words_of(event.freeform);
+    input_.assign(delta_).append(R"({"tool_calls":[{"index":)");
+    json::append_uint(input_, index);
+    out.append(input_).append(R"(,"id":")").append(event.id).append(R"(","type":")").append(words.type);
     out.append(R"(",")").append(words.type).append(R"(":{"name":")").append(event.name);
     out.append(R"(",")").append(words.input).append(R"(":""}}]})").append(kEndOfDelta);
+    input_.append(R"(,")").append(words.type).append(R"(":{")").append(words.input).append(R"(":")");
+}
 
-    out.append(delta_).append(R"({"tool_calls":[{"index":)");
-    json::append_uint(out, index);
-    out.append(R"(,")").append(words.type).append(R"(":{")").append(words.input).append(R"(":")");
-    out.append(words.value).append("\"}}]}").append(kEndOfDelta);
+void StreamWriter::input(string_view text, std::string &out) {
+    if (input_.empty()) {
+        return;
+    }
+    chat::in_slices(text, [&](string_view piece) {
+        out.append(input_).append(piece).append(legacy_functions_ ? "\"}}" : "\"}}]}").append(kEndOfDelta);
+    });
+}
+
+void StreamWriter::add(const chat::FinishedCall &event, std::string &out) {
+    add(chat::start_of(event), out);
+    input(chat::input_of(event), out);
 }
 
 void StreamWriter::write(const chat::Event &event, std::string &out) {
@@ -160,11 +173,11 @@ void Collector::add(const chat::FinishedCall &event) {
         }
         return;
     }
-    const CallWords words = words_of(event);
+    const CallWords words = words_of(event.freeform);
     calls_.append(calls_.empty() ? "" : ",").append(R"({"id":")").append(event.id);
     calls_.append(R"(","type":")").append(words.type).append(R"(",")").append(words.type);
     calls_.append(R"(":{"name":")").append(event.name).append(R"(",")").append(words.input);
-    calls_.append(R"(":")").append(words.value).append("\"}}");
+    calls_.append(R"(":")").append(chat::input_of(event)).append("\"}}");
 }
 
 void Collector::write(const chat::Event &event, std::string &) {

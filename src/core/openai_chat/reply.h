@@ -33,11 +33,16 @@ private:
     void add(const chat::ReasoningSignature &, std::string &) {}
     void add(const chat::OpaqueReasoning &, std::string &) {}
     void add(const chat::FinishedCall &event, std::string &out);
+    void add(const chat::CallStart &event, std::string &out);
+    void add(const chat::CallInput &event, std::string &out) { input(event.text, out); }
+    void add(const chat::CallEnd &, std::string &) {}
+    void input(std::string_view text, std::string &out);
 
     std::string prefix_;    // up to "choices":
     std::string delta_;     // up to the delta
     std::string text_;      // up to the contents of "content"
     std::string reasoning_; // up to the contents of "reasoning_content"
+    std::string input_;     // up to the contents of the last call's input; empty: it has no place
     std::uint64_t calls_ = 0;
     bool include_usage_;
     bool legacy_functions_;
@@ -62,6 +67,9 @@ private:
     void add(const chat::ReasoningSignature &) {}
     void add(const chat::OpaqueReasoning &) {}
     void add(const chat::FinishedCall &event);
+    void add(const chat::CallStart &) {} // calls are whole where nothing is streamed
+    void add(const chat::CallInput &) {}
+    void add(const chat::CallEnd &) {}
 
     std::string prefix_; // up to the message's role
     std::string text_;

@@ -75,21 +75,21 @@ void append_search(std::string &out, string_view id, const chat::Search &search,
     out.append(R"(,"action":{"type":"search","query":")").append(search.query).append("\"}}");
 }
 
-string_view call_prefix(const chat::FinishedCall &call) noexcept {
-    return call.freeform ? "ctc" : "fc";
+string_view call_prefix(bool freeform) noexcept {
+    return freeform ? "ctc" : "fc";
 }
 
-void append_call(std::string &out, string_view id, const chat::FinishedCall &call, bool begun) {
+void append_call(std::string &out, string_view id, const chat::CallStart &call, string_view status,
+                 string_view input) {
     out.append(R"({"id":")").append(id).append(R"(","type":")");
     out.append(call.freeform ? "custom_tool_call" : "function_call").append("\"");
-    append_member(out, "status", begun ? "in_progress" : "completed");
+    append_member(out, "status", status);
     append_member(out, "call_id", call.id);
     append_member(out, "name", call.name);
     if (!call.name_space.empty()) {
         append_member(out, "namespace", call.name_space);
     }
-    const string_view input = call.freeform ? call.text : call.arguments;
-    append_member(out, call.freeform ? "input" : "arguments", begun ? "" : input);
+    append_member(out, call.freeform ? "input" : "arguments", input);
     out += '}';
 }
 

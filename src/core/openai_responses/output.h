@@ -12,7 +12,7 @@
 
 namespace kiro::openai_responses {
 
-enum class ItemKind : std::uint8_t { none, reasoning, message };
+enum class ItemKind : std::uint8_t { none, reasoning, message, call };
 
 // "msg_<id of the answer>_<index>": the same in every event, each once.
 std::string item_id(std::string_view prefix, std::string_view reply, std::uint64_t index);
@@ -22,14 +22,15 @@ void append_message(std::string &out, std::string_view id, std::string_view text
 // seal: encrypted_content, may be empty.
 void append_reasoning(std::string &out, std::string_view id, std::string_view text, std::string_view seal);
 
-// A function_call, or a custom_tool_call of a freeform tool. begun: its input is still to come.
-void append_call(std::string &out, std::string_view id, const chat::FinishedCall &call, bool begun);
+// A function_call, or a custom_tool_call of a freeform tool. input is what there is of it.
+void append_call(std::string &out, std::string_view id, const chat::CallStart &call, std::string_view status,
+                 std::string_view input);
 
 // begun: the search is still to be made.
 void append_search(std::string &out, std::string_view id, const chat::Search &search, bool begun);
 
 // "fc" or "ctc".
-std::string_view call_prefix(const chat::FinishedCall &call) noexcept;
+std::string_view call_prefix(bool freeform) noexcept;
 
 // How the turn ended: status, and why it is incomplete.
 struct Ending {

@@ -1,5 +1,6 @@
 #include "core/openai_responses/reply.h"
 
+#include "core/chat/slices.h"
 #include "core/json/writer.h"
 #include "core/openai_chat/error.h"
 #include "core/openai_responses/error.h"
@@ -99,6 +100,10 @@ void StreamWriter::close(bool complete, string_view seal, std::string &out) {
     if (open_ == ItemKind::none) {
         return;
     }
+    if (open_ == ItemKind::call) { // its end never came
+        add(chat::CallEnd{false}, out);
+        return;
+    }
     const bool message = open_ == ItemKind::message;
     item_event(message ? "response.output_text.done" : "response.reasoning_summary_text.done", out);
     out.append(R"(,"text":")").append(text_).append(message ? R"(","logprobs":[])" : "\"").append(kEnd);
@@ -162,36 +167,67 @@ void StreamWriter::add(const chat::OpaqueReasoning &opaque, std::string &out) {
     seal(opaque.data, true, out);
 }
 
-void StreamWriter::add(const chat::FinishedCall &call, std::string &out) {
+void StreamWriter::add(const chat::CallStart &call, std::string &out) {
     close(true, {}, out);
     begin(out);
-    const std::string id = item_id(call_prefix(call), envelope_.reply_id(), index_);
-    const string_view input = call.freeform ? call.text : call.arguments;
-    target_.assign(R"(,"item_id":")").append(id).append(R"(","output_index":)");
+    open_ = ItemKind::call;
+    id_ = item_id(call_prefix(call.freeform), envelope_.reply_id(), index_);
+    target_.assign(R"(,"item_id":")").append(id_).append(R"(","output_index":)");
     json::append_uint(target_, index_);
+    call_.id.assign(call.id);
+    call_.name.assign(call.name);
+    call_.name_space.assign(call.name_space);
+    call_.freeform = call.freeform;
 
     event("response.output_item.added", out);
     out.append(R"(,"output_index":)");
     json::append_uint(out, index_);
     out.append(R"(,"item":)");
-    append_call(out, id, call, true);
+    append_call(out, id_, call, "in_progress", {});
     out.append(kEnd);
-    item_event(call.freeform ? "response.custom_tool_call_input.delta"
-                             : "response.function_call_arguments.delta",
-               out);
-    out.append(R"(,"delta":")").append(input).append("\"").append(kEnd);
-    if (call.freeform) {
+}
+
+void StreamWriter::input(string_view text, std::string &out) {
+    chat::in_slices(text, [&](string_view piece) {
+        item_event(call_.freeform ? "response.custom_tool_call_input.delta"
+                                  : "response.function_call_arguments.delta",
+                   out);
+        out.append(R"(,"delta":")").append(piece).append("\"").append(kEnd);
+    });
+}
+
+// Of the open call, of which input was streamed.
+void StreamWriter::end_call(bool whole, string_view input, std::string &out) {
+    if (call_.freeform) {
         item_event("response.custom_tool_call_input.done", out);
         out.append(R"(,"input":")").append(input);
     } else {
         item_event("response.function_call_arguments.done", out);
-        out.append(R"(,"name":")").append(call.name).append(R"(","arguments":")").append(input);
+        out.append(R"(,"name":")").append(call_.name).append(R"(","arguments":")").append(input);
     }
     out.append("\"").append(kEnd);
     append_comma(items_);
     const std::size_t from = items_.size();
-    append_call(items_, id, call, false);
+    append_call(items_, id_, {call_.id, call_.name, call_.name_space, call_.freeform},
+                whole ? "completed" : "incomplete", input);
     add_item(from, out);
+    open_ = ItemKind::none;
+}
+
+void StreamWriter::add(const chat::CallInput &piece, std::string &out) {
+    text_.append(piece.text);
+    input(piece.text, out);
+}
+
+void StreamWriter::add(const chat::CallEnd &end, std::string &out) {
+    end_call(end.whole, text_, out);
+    text_.clear();
+}
+
+void StreamWriter::add(const chat::FinishedCall &call, std::string &out) {
+    add(chat::start_of(call), out);
+    input(chat::input_of(call), out);
+    end_call(true, chat::input_of(call), out);
 }
 
 void StreamWriter::search(const chat::Search &search, std::string &out) {
@@ -293,7 +329,8 @@ void Collector::add(const chat::OpaqueReasoning &event) {
 void Collector::add(const chat::FinishedCall &event) {
     close(true, {});
     append_comma(items_);
-    append_call(items_, item_id(call_prefix(event), envelope_.reply_id(), index_++), event, false);
+    append_call(items_, item_id(call_prefix(event.freeform), envelope_.reply_id(), index_++),
+                chat::start_of(event), "completed", chat::input_of(event));
 }
 
 void Collector::search(const chat::Search &search, std::string &) {

@@ -49,12 +49,23 @@ private:
     void add(const chat::ReasoningSignature &event, std::string &out);
     void add(const chat::OpaqueReasoning &event, std::string &out);
     void add(const chat::FinishedCall &event, std::string &out);
+    void add(const chat::CallStart &event, std::string &out);
+    void add(const chat::CallInput &event, std::string &out);
+    void add(const chat::CallEnd &event, std::string &out);
+    void input(std::string_view text, std::string &out);
+    void end_call(bool whole, std::string_view input, std::string &out);
+
+    struct Call {
+        std::string id, name, name_space;
+        bool freeform = false;
+    };
 
     Envelope envelope_;
     std::string items_;  // the finished ones
     std::string text_;   // of the open one
     std::string id_;     // of the open one
     std::string target_; // ,"item_id":...: of the open one
+    Call call_;          // the open one, if it is one
     std::uint64_t sequence_ = 0;
     std::uint64_t index_ = 0; // of the open or next item
     ItemKind open_ = ItemKind::none;
@@ -83,6 +94,9 @@ private:
     void add(const chat::ReasoningSignature &event);
     void add(const chat::OpaqueReasoning &event);
     void add(const chat::FinishedCall &event);
+    void add(const chat::CallStart &) {} // calls are whole where nothing is streamed
+    void add(const chat::CallInput &) {}
+    void add(const chat::CallEnd &) {}
 
     Envelope envelope_;
     std::string items_; // the finished ones

@@ -7,8 +7,9 @@ namespace kiro::stages {
 namespace {
 
 bool is_reasoning(const chat::Event &event) {
-    return !std::holds_alternative<chat::TextDelta>(event) &&
-           !std::holds_alternative<chat::FinishedCall>(event);
+    return std::holds_alternative<chat::ReasoningDelta>(event) ||
+           std::holds_alternative<chat::ReasoningSignature>(event) ||
+           std::holds_alternative<chat::OpaqueReasoning>(event);
 }
 
 } // namespace

@@ -216,7 +216,8 @@ void TagParser::take(const chat::Event &event, Sink out) {
         return;
     }
     boundary(out);
-    spoke_ |= std::holds_alternative<chat::FinishedCall>(event);
+    spoke_ |=
+        std::holds_alternative<chat::FinishedCall>(event) || std::holds_alternative<chat::CallStart>(event);
     out(event);
 }
 

@@ -77,6 +77,18 @@ void TokenLimit::take(const chat::Event &event, Sink out) {
             left_ -= whole;
             out(event);
         }
+    } else if (const auto *start = std::get_if<chat::CallStart>(&event)) {
+        const std::uint64_t name = cost(start->name);
+        reached_ = name > left_;
+        if (!reached_) {
+            left_ -= name;
+            out(event);
+        }
+    } else if (const auto *input = std::get_if<chat::CallInput>(&event)) {
+        if (const string_view fits = fitting(input->text); !fits.empty())
+            out(chat::CallInput{fits});
+        if (reached_)
+            out(chat::CallEnd{false});
     } else {
         out(event);
     }

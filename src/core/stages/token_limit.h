@@ -1,7 +1,8 @@
 /*
  * Ends the answer when it is longer than the client allows, at a character. The length is an estimate: it is
  * low on purpose (see cost() in the source), so that an answer that a model's own count would let pass is not
- * cut. A tool call that does not fit is left out, as half of one is worth nothing.
+ * cut. A tool call that does not fit is left out, as half of one is worth nothing; one that is passed on
+ * while it comes ends there.
  */
 #pragma once
 

@@ -19,7 +19,8 @@ constexpr std::size_t kKeptOutput = 256 * 1024; // more is given back when it wa
 bool visible(const chat::Event &event) noexcept {
     return std::holds_alternative<chat::TextDelta>(event) ||
            std::holds_alternative<chat::ReasoningDelta>(event) ||
-           std::holds_alternative<chat::FinishedCall>(event);
+           std::holds_alternative<chat::FinishedCall>(event) ||
+           std::holds_alternative<chat::CallStart>(event);
 }
 
 // Failures that are the search's own: whoever asks for something else may have luck.

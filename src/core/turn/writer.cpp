@@ -1,11 +1,9 @@
 #include "core/turn/writer.h"
 
-#include "core/json/raw.h"
+#include "core/json/character.h"
 #include "core/json/surrogates.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
-
-#include <algorithm>
 
 namespace kiro::turn {
 namespace {
@@ -43,21 +41,8 @@ std::string shown_model(string_view model) {
     json::append_raw_string(quoted, model);
     std::string raw(json::validate(quoted) ? std::string(model) : json::escaped(model));
 
-    std::size_t size = 0;
-    while (size < raw.size()) {
-        std::size_t step = 1;
-        if (raw[size] == '\\') {
-            step = raw[size + 1] == 'u' ? 6 : 2;
-        } else {
-            step = std::max<std::size_t>(json::utf8_sequence(string_view(raw).substr(size)), 1);
-        }
-        if (size + step > kMaxModel) {
-            break;
-        }
-        size += step;
-    }
-    json::SurrogateJoiner joiner; // a pair that was cut loses its first half too
-    return std::string(joiner.join(string_view(raw).substr(0, size), true));
+    json::SurrogateJoiner joiner; // halves of a pair have no place in it
+    return std::string(joiner.join(json::slice(raw, kMaxModel), true));
 }
 
 } // namespace kiro::turn
