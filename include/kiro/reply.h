@@ -42,6 +42,8 @@ typedef enum {
     KIRO_GATE_FAILED            /* kiro_reply_failure() says why and what to do */
 } kiro_gate;
 
+#define KIRO_LOST_CALLS  160
+
 typedef struct {
     uint64_t input_tokens;
     uint64_t output_tokens;
@@ -51,6 +53,12 @@ typedef struct {
     int      started;           /* content came, or reasoning that is not shown */
     int      finished;          /* terminal output was written */
     int      failed;            /* ... and it was a failure; see kiro_reply_failure */
+    int      lost_call;         /* the turn is over, and a tool call of it was begun
+                                   but never became whole: the client did not get it */
+    kiro_str lost_calls;        /* the tools of such calls as the model knows them, for
+                                   kiro_request_notice(): [A-Za-z0-9_-], each once, a
+                                   comma between, up to KIRO_LOST_CALLS bytes; "" also
+                                   if the names are unknown */
 } kiro_reply_info;
 
 /* NULL: out of memory. */

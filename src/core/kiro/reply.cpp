@@ -272,6 +272,16 @@ void ReplyReader::take_tool(string_view payload) {
     emit(call);
 }
 
+LostCalls ReplyReader::lost_calls(bool stopped) const {
+    LostCalls lost;
+    lost.any = tools_.any_broken() || (!stopped && tools_.any_open());
+    add_names(lost, tools_.names_broken());
+    if (!stopped) {
+        add_names(lost, tools_.names_open());
+    }
+    return lost;
+}
+
 void ReplyReader::take_metadata(string_view payload) {
     json::ObjectScanner scanner(payload);
     string_view stop_reason;

@@ -5,6 +5,7 @@
 #include "core/chat/reply_context.h"
 #include "core/eventstream/decoder.h"
 #include "core/json/surrogates.h"
+#include "core/kiro/lost_calls.h"
 #include "core/kiro/seal.h"
 #include "core/kiro/tool_calls.h"
 #include "core/tokens/estimate.h"
@@ -40,6 +41,9 @@ public:
 
     // A tool call came in part only.
     bool truncated() const noexcept { return tools_.any_open() || tools_.any_broken(); }
+
+    // The calls that a client never gets. stopped: the answer was ended here, so what is open is no loss.
+    LostCalls lost_calls(bool stopped) const;
 
     // For a turn that ends now.
     chat::Stop stop() const noexcept;

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kMaxOpen = 256;
 constexpr std::size_t kMaxCalls = 4096;
 constexpr std::size_t kMaxName = 1024;
+constexpr std::size_t kMaxLost = 16; // names of lost calls
 
 constexpr std::string_view kSpace = " \n\r\t";
 
@@ -94,12 +95,25 @@ bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call) {
     }
     if (!good) {
         ++broken_;
+        if (lost_.size() < kMaxLost) {
+            lost_.push_back(last_.name);
+        }
         return false;
     }
     last_.input.clear();
     json::append_escaped(last_.input, text_);
     call = {.id = last_.id, .name = last_.name, .arguments = last_.input, .input = text_};
     return true;
+}
+
+std::vector<std::string_view> ToolCalls::names_open() const {
+    std::vector<std::string_view> names;
+    for (const Open &call : open_) {
+        if (names.size() < kMaxLost) {
+            names.push_back(call.name);
+        }
+    }
+    return names;
 }
 
 } // namespace kiro::kiro

@@ -30,6 +30,10 @@ public:
     bool any_open() const noexcept { return !open_.empty(); }
     bool any_broken() const noexcept { return overflow_ || broken_ > 0; }
 
+    // Tools of the calls that were begun and never passed on, as the upstream calls them: the first ones.
+    std::vector<std::string_view> names_open() const;
+    std::vector<std::string_view> names_broken() const { return {lost_.begin(), lost_.end()}; }
+
 private:
     struct Open {
         std::string id;
@@ -42,6 +46,7 @@ private:
 
     std::vector<Open> open_;
     std::unordered_set<std::string> finished_; // broken ones too: what follows them is ignored
+    std::vector<std::string> lost_;            // tools of the broken ones
     Open last_;                                // what finish() gave out
     std::string text_;                         // its input, unescaped
     std::size_t bytes_ = 0;

@@ -213,6 +213,7 @@ void Turn::fail(kiro_failure_kind kind, kiro_retry retry, const char *message) {
 void Turn::fail(const kiro_failure &why) {
     failure_ = why;
     state_ = State::failed;
+    lost_ = reader_.lost_calls(false);
     if (!committed_) {
         output_.clear();
         return;
@@ -236,6 +237,7 @@ void Turn::finish(chat::Stop reason) {
     stages_.finish([this](const chat::Event &event) { show(event); });
     stop_ = reason;
     state_ = State::finished;
+    lost_ = reader_.lost_calls(stages_.stop().has_value());
     std::visit(
         [&](auto &dialect) {
             if constexpr (requires { dialect.stopped_at(stages_.stop_text()); }) {
@@ -339,7 +341,9 @@ kiro_reply_info Turn::info() const {
             .stop_reason = {word.data(), word.size()},
             .started = started_,
             .finished = gate() == KIRO_GATE_COMPLETE,
-            .failed = state_ == State::failed};
+            .failed = state_ == State::failed,
+            .lost_call = lost_.any,
+            .lost_calls = {lost_.names.data(), lost_.names.size()}};
 }
 
 } // namespace kiro::turn

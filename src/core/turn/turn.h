@@ -93,6 +93,7 @@ private:
     bool started_ = false;   // the model answers, be it with reasoning that the client did not ask for
     bool committed_ = false; // the client's headers are sent
     std::optional<chat::Stop> stop_;
+    kiro::LostCalls lost_; // known when the turn is over
     kiro_failure failure_{};
 };
 
