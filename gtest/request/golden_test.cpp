@@ -38,7 +38,7 @@ TEST(Golden, RequestsComeOutAsWritten) {
     for (const Golden &golden : corpus()) {
         SCOPED_TRACE(golden.name());
         ClientRequest request(golden.api());
-        bool taken = request.parse(golden.request);
+        bool taken = parse(golden, request);
         std::string body =
             taken
                 ? request.write(KIRO_WIRE_V3, "arn:aws:codewhisperer:us-east-1:000000000000:profile/EXAMPLE")
@@ -75,7 +75,7 @@ TEST(Golden, TheOtherWiresKeepTheRulesToo) {
     for (const Golden &golden : accepted()) {
         SCOPED_TRACE(golden.name());
         ClientRequest request(golden.api());
-        ASSERT_TRUE(request.parse(golden.request));
+        ASSERT_TRUE(parse(golden, request));
         std::string v2 = request.write(KIRO_WIRE_V2), rest = request.write(KIRO_WIRE_REST);
         EXPECT_EQ(broken_rule(v2), "");
         EXPECT_EQ(broken_rule(rest), "");

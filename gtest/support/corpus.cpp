@@ -95,6 +95,8 @@ void index(Golden &golden) {
         auto value = cursor.value();
         if (key == "about")
             golden.about = value;
+        else if (key == "notice")
+            golden.notice = value;
         else if (key == "request")
             golden.request = value;
         else if (key == "upstream")
@@ -125,6 +127,15 @@ std::vector<Golden> corpus() {
     return out;
 }
 
+bool parse(const Golden &golden, ClientRequest &request) {
+    if (!request.parse(golden.request))
+        return false;
+    if (golden.notice.empty())
+        return true;
+    const std::string_view names = golden.notice.substr(1, golden.notice.size() - 2);
+    return kiro_request_notice(request.request.get(), {names.data(), names.size()}) == KIRO_OK;
+}
+
 std::string minified(std::string_view text) {
     std::string out(text.size(), '\0');
     size_t size = 0;
@@ -143,6 +154,10 @@ std::string pretty(std::string_view text) {
 void update(const Golden &golden, std::string_view key, std::string_view json) {
     std::string out = "{\n \"about\": ";
     out += golden.about;
+    if (!golden.notice.empty()) {
+        out += ",\n \"notice\": ";
+        out += golden.notice;
+    }
     out += ",\n \"request\": ";
     append_pretty(out, minified(golden.request), 1, 12);
     out += ",\n \"";

@@ -45,7 +45,7 @@ void print(std::string_view name, const Wire &wire, std::string_view body) {
 int print_corpus() {
     for (const Golden &golden : corpus()) {
         ClientRequest request(golden.api());
-        if (!request.parse(golden.request)) {
+        if (!parse(golden, request)) {
             if (!golden.refused.empty())
                 continue;
             std::fprintf(stderr, "%s: %s\n", golden.name().c_str(), request.failure.message);

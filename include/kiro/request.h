@@ -106,6 +106,14 @@ kiro_status kiro_request_count(kiro_request *req);
 uint64_t kiro_request_tokens(const kiro_request *req);
 
 /*
+ * Tells the model, in the current message of all later writes, that its last answer
+ * was cut before calls of these tools were complete (kiro_reply_info.lost_calls, may
+ * be empty). Once: later calls change nothing. It is not counted, and it is left out
+ * where it would make the request too large. KIRO_ERROR: no model is asked.
+ */
+kiro_status kiro_request_notice(kiro_request *req, kiro_str tools);
+
+/*
  * Changes what the next write gives, after a failure with KIRO_RETRY_CHANGED.
  * KIRO_ERROR: it has been changed so before, or there is nothing to change: the
  * failure stands. Replies of the changed request do not fail like that again.

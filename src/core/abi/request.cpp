@@ -147,6 +147,18 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
     req.parsed = true;
 }
 
+// Not the notice makes a conversation too large.
+void write(kiro_request &req, kiro_wire wire, std::string_view profile_arn) {
+    try {
+        upstream::write(req.upstream, wire, profile_arn, req.body);
+    } catch (const chat::Invalid &) {
+        if (req.upstream.notice.empty())
+            throw;
+        req.upstream.notice.clear();
+        upstream::write(req.upstream, wire, profile_arn, req.body);
+    }
+}
+
 // Of the JSON-RPC call.
 std::string search_id(const kiro_request &req) {
     upstream::Sha256 hash;
@@ -275,7 +287,7 @@ kiro_status kiro_request_write(kiro_request *req, kiro_wire wire, kiro_str profi
         if (!req->search_query.empty()) {
             upstream::write_search(req->search_query, search_id(*req), view(profile_arn), req->body);
         } else {
-            upstream::write(req->upstream, wire, view(profile_arn), req->body);
+            write(*req, wire, view(profile_arn));
         }
         *body = str(req->body);
     });
@@ -295,6 +307,14 @@ kiro_status kiro_request_count(kiro_request *req) {
 
 uint64_t kiro_request_tokens(const kiro_request *req) {
     return chat::reply_context(*req).input_tokens.newest();
+}
+
+kiro_status kiro_request_notice(kiro_request *req, kiro_str tools) {
+    if (!req->parsed || !req->search_query.empty())
+        return KIRO_ERROR;
+    kiro_failure failure;
+    return guarded(&failure,
+                   [&] { upstream::add_notice(view(tools), req->conversation.arena, req->upstream); });
 }
 
 kiro_status kiro_request_change(kiro_request *req, const kiro_failure *why) {

@@ -209,11 +209,16 @@ void check_size(const Request &request, std::string_view body, const std::vector
     if (request.turns.size() - 1 > max_history)
         overflow(request, request.turns.size() - 1, max_history);
     for (size_t i = 0; i < request.turns.size(); i += 2) {
-        const std::vector<Raw> none, &system = i == 0 ? request.system : none;
+        const bool first = i == 0, last = i + 1 == request.turns.size();
+        const std::vector<Raw> none, &system = first ? request.system : none;
+        const std::vector<Raw> &notice = last ? request.notice : none;
+        const std::vector<Raw> &closing = last ? request.closing : none;
         const std::vector<Raw> &texts = request.turns[i].texts;
-        if (byte_length(texts) + byte_length(system) <= max_user_text)
+        if (byte_length(texts) + byte_length(system) + byte_length(notice) + byte_length(closing) <=
+            max_user_text)
             continue;
-        size_t length = text_length(texts, 2) + text_length(system, 2) - 2;
+        size_t length = text_length(texts, 2) + text_length(system, 2) + text_length(notice, 2) +
+                        text_length(closing, 2) - 2;
         if (length > max_user_text)
             overflow(request, length, max_user_text);
     }

@@ -56,8 +56,9 @@ void measure(Request &request) {
     request.input_tokens = tokens::estimate(characters) + overhead;
 
     constexpr size_t frame = 256; // of a turn or tool
-    request.bytes = characters.size + sealed + request.fields.size() + attachment_bytes(request) +
-                    frame * (request.turns.size() + request.tools.size() + 4);
+    constexpr size_t notice_room = 1024;
+    request.bytes = notice_room + characters.size + sealed + request.fields.size() +
+                    attachment_bytes(request) + frame * (request.turns.size() + request.tools.size() + 4);
 }
 
 } // namespace kiro::kiro

@@ -5,6 +5,7 @@
 #include "core/kiro/effort.h"
 #include "core/kiro/identity.h"
 #include "core/kiro/limits.h"
+#include "core/kiro/lost_calls.h"
 #include "core/kiro/measure.h"
 #include "core/kiro/replay.h"
 #include "core/kiro/request.h"
@@ -68,6 +69,11 @@ Request prepare(chat::Conversation &conversation, const Target &target) {
     think(conversation, target.thinking, request);
     measure(request);
     return request;
+}
+
+void add_notice(std::string_view names, chat::Arena &arena, Request &request) {
+    if (request.notice.empty())
+        request.notice.push_back(arena.keep(lost_calls_notice(names)));
 }
 
 } // namespace kiro::kiro

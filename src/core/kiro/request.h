@@ -25,7 +25,8 @@ struct Request {
     ModelFacts facts;
     std::vector<Raw> system;
     Turns turns;              // the last one is the current message
-    std::vector<Raw> closing; // behind the text of the last turn
+    std::vector<Raw> notice;  // behind the text of the last turn; leaves first if the request is too large
+    std::vector<Raw> closing; // behind the notice
     std::vector<ToolSpec> tools;
     std::vector<chat::ToolAlias> aliases;
     std::string conversation_id; // UUID
@@ -47,6 +48,9 @@ struct Target {
 };
 
 Request prepare(chat::Conversation &conversation, const Target &target);
+
+// Tells the model in the last turn that calls were lost: see kiro_request_notice().
+void add_notice(std::string_view names, chat::Arena &arena, Request &request);
 
 // Replaces out. profile_arn may be empty. Throws chat::Invalid if the upstream could not take the size.
 void write(const Request &request, kiro_wire wire, std::string_view profile_arn, std::string &out);

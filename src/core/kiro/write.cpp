@@ -111,8 +111,10 @@ private:
         if (with_system)
             texts(request.system, blank_line, first);
         texts(turn.texts, blank_line, first);
-        if (with_closing)
+        if (with_closing) {
+            texts(request.notice, blank_line, first);
             texts(request.closing, blank_line, first);
+        }
         out += '"';
     }
 
