@@ -254,6 +254,7 @@ typedef struct {
     ngx_msec_t                       read_timeout;
     ngx_msec_t                       first_token_timeout;
     ngx_msec_t                       ping_interval;
+    ngx_msec_t                       early_headers;    /* 0: off */
     size_t                           buffer_size;
     size_t                           max_response_size;
 
@@ -371,6 +372,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         waiting:1;   /* in the account's queue */
     unsigned                         first_seen:1;
     unsigned                         answered:1;  /* by the service */
+    unsigned                         early:1;     /* headers before an answer */
     unsigned                         count_only:1;
     unsigned                         filter:1;    /* kiro_filter */
     unsigned                         own:1;       /* an answer of our own */
@@ -414,6 +416,13 @@ void ngx_http_kiro_first_token(ngx_http_kiro_ctx_t *ctx);
 ngx_int_t ngx_http_kiro_commit(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 
+/* ngx_http_kiro_ping.c */
+void ngx_http_kiro_ping_init(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_ping_start(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_ping_stop(ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_stream_header(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+
 /* ngx_http_kiro_session.c */
 ngx_int_t ngx_http_kiro_session(ngx_http_request_t *r, kiro_str *session);
 ngx_int_t ngx_http_kiro_login_id(ngx_http_request_t *r,
@@ -441,6 +450,7 @@ void ngx_http_kiro_attempt_classify(ngx_http_kiro_ctx_t *ctx, ngx_int_t rc);
 /* ngx_http_kiro_filter.c */
 ngx_int_t ngx_http_kiro_filter_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_kiro_filter_drain(ngx_http_request_t *r);
+ngx_int_t ngx_http_kiro_filter_comment(ngx_http_request_t *r);
 ngx_int_t ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model);
 void ngx_http_kiro_sse_type(ngx_http_request_t *r);
 

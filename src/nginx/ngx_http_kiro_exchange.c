@@ -29,11 +29,15 @@ static void ngx_http_kiro_exchange_finish(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 static void ngx_http_kiro_exchange_fail(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_give_up(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_exchange_last(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_park_writer(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kiro_attempt_done(ngx_http_request_t *sr,
     void *data, ngx_int_t rc);
 static void ngx_http_kiro_unwait(ngx_http_kiro_ctx_t *ctx);
 static void ngx_http_kiro_gate_handler(ngx_event_t *ev);
-static void ngx_http_kiro_ping_handler(ngx_event_t *ev);
 static void ngx_http_kiro_exchange_cleanup(void *data);
 
 
@@ -64,9 +68,7 @@ ngx_http_kiro_exchange_start(ngx_http_request_t *r)
     ctx->gate.data = ctx;
     ctx->gate.log = r->connection->log;
 
-    ctx->ping.handler = ngx_http_kiro_ping_handler;
-    ctx->ping.data = ctx;
-    ctx->ping.log = r->connection->log;
+    ngx_http_kiro_ping_init(r, ctx);
 
     ctx->state = NGX_HTTP_KIRO_TOKEN;
 
@@ -99,7 +101,7 @@ ngx_http_kiro_park(ngx_http_request_t *r)
     c = r->connection;
 
     r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
+    r->write_event_handler = ngx_http_kiro_park_writer;
 
     /* edge triggered: what came before is not told again */
 
@@ -108,6 +110,19 @@ ngx_http_kiro_park(ngx_http_request_t *r)
 
     } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         c->error = 1;
+    }
+}
+
+
+/* early headers or comments that the client was too slow to take */
+
+static void
+ngx_http_kiro_park_writer(ngx_http_request_t *r)
+{
+    if (r->connection->buffered
+        && ngx_http_output_filter(r, NULL) == NGX_ERROR)
+    {
+        ngx_http_finalize_request(r, NGX_ERROR);
     }
 }
 
@@ -283,8 +298,9 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
 failed:
 
-    ctx->state = NGX_HTTP_KIRO_DONE;
-    ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    kiro_failure_set(&ctx->failure, KIRO_FAIL_INTERNAL,
+                     "the gateway ran into an internal error");
+    ngx_http_kiro_exchange_fail(r, ctx);
 }
 
 
@@ -519,8 +535,37 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return;
     }
 
+    ngx_http_kiro_ping_stop(ctx);
+
+    if (ctx->early) {
+        ngx_http_kiro_exchange_give_up(r, ctx);
+        return;
+    }
+
     ngx_http_finalize_request(r, ngx_http_kiro_send_failure(r, ctx,
                                                             &ctx->failure));
+}
+
+
+/* the headers are out: a stream of nothing but the error */
+
+static void
+ngx_http_kiro_exchange_give_up(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    kiro_request_info  info;
+
+    kiro_request_get_info(ctx->kreq, &info);
+
+    /* not the last attempt's reply: it may have begun something */
+
+    if (ngx_http_kiro_create_reply(ctx, info.client_model) != NGX_OK
+        || kiro_reply_give_up(ctx->reply, &ctx->failure) != KIRO_OK)
+    {
+        ngx_http_finalize_request(r, NGX_ERROR);
+        return;
+    }
+
+    ngx_http_kiro_exchange_last(r, ctx);
 }
 
 
@@ -555,48 +600,13 @@ ngx_http_kiro_first_token(ngx_http_kiro_ctx_t *ctx)
 ngx_int_t
 ngx_http_kiro_commit(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
-    ngx_str_t  value;
-
     kiro_reply_commit(ctx->reply);
 
     ctx->answered = 1;
 
-    if (ngx_http_kiro_id_header(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_http_kiro_ping_start(ctx);
 
-    r->headers_out.status = NGX_HTTP_OK;
-
-    ngx_http_clear_content_length(r);
-
-    ngx_str_set(&value, "no-cache");
-
-    if (ngx_http_kiro_add_header(r, "Cache-Control", &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&value, "no");
-
-    if (ngx_http_kiro_add_header(r, "X-Accel-Buffering", &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_kiro_sse_type(r);
-
-    /* as nginx does where it does not buffer: a delayed write would not end */
-
-    r->limit_rate = 0;
-    r->limit_rate_set = 1;
-
-    ctx->own = 1;
-
-    ctx->last_out = ngx_current_msec;
-
-    if (ctx->conf->ping_interval) {
-        ngx_add_timer(&ctx->ping, ctx->conf->ping_interval);
-    }
-
-    return ngx_http_send_header(r);
+    return ctx->early ? NGX_OK : ngx_http_kiro_stream_header(r, ctx);
 }
 
 
@@ -606,10 +616,8 @@ static void
 ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx)
 {
-    ngx_int_t     rc;
-    ngx_buf_t    *b;
-    kiro_str      piece;
-    ngx_chain_t   out;
+    ngx_int_t  rc;
+    kiro_str   piece;
 
     ctx->state = NGX_HTTP_KIRO_DONE;
 
@@ -631,14 +639,25 @@ ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
 
     rc = ngx_http_kiro_commit(r, ctx);
 
-    if (ctx->ping.timer_set) {
-        ngx_del_timer(&ctx->ping);
-    }
+    ngx_http_kiro_ping_stop(ctx);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         ngx_http_finalize_request(r, rc);
         return;
     }
+
+    ngx_http_kiro_exchange_last(r, ctx);
+}
+
+
+/* what the reply has is all there will be */
+
+static void
+ngx_http_kiro_exchange_last(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_buf_t    *b;
+    kiro_str      piece;
+    ngx_chain_t   out;
 
     if (kiro_reply_next(ctx->reply, &piece) != KIRO_OK) {
         ngx_http_finalize_request(r, ngx_http_send_special(r, NGX_HTTP_LAST));
@@ -673,9 +692,7 @@ ngx_http_kiro_exchange_finish(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->state = NGX_HTTP_KIRO_DONE;
 
-    if (ctx->ping.timer_set) {
-        ngx_del_timer(&ctx->ping);
-    }
+    ngx_http_kiro_ping_stop(ctx);
 
     f = kiro_reply_failure(ctx->reply);
 
@@ -731,61 +748,6 @@ ngx_http_kiro_gate_handler(ngx_event_t *ev)
 
 
 static void
-ngx_http_kiro_ping_handler(ngx_event_t *ev)
-{
-    ngx_msec_t            silent;
-    ngx_connection_t     *c;
-    ngx_http_request_t   *r, *sr;
-    ngx_http_kiro_ctx_t  *ctx;
-
-    ctx = ev->data;
-    r = ctx->request;
-    c = r->connection;
-    sr = ctx->attempt.request;
-
-    if (ctx->state != NGX_HTTP_KIRO_STREAM || sr == NULL) {
-        return;
-    }
-
-    silent = ngx_current_msec - ctx->last_out;
-
-    if (silent < ctx->conf->ping_interval) {
-        ngx_add_timer(ev, ctx->conf->ping_interval - silent);
-        return;
-    }
-
-    ngx_add_timer(ev, ctx->conf->ping_interval);
-
-    /* a client that is slow to read has something to read */
-
-    if (ctx->busy || c->buffered || c->error) {
-        return;
-    }
-
-    ngx_http_set_log_request(c->log, sr);
-
-    if (kiro_reply_ping(ctx->reply) == KIRO_OK
-        && ngx_http_kiro_filter_drain(sr) == NGX_ERROR)
-    {
-        ngx_log_error(NGX_LOG_INFO, c->log, 0,
-                      "client closed connection while a ping was sent");
-
-        /* the upstream's own check of the client ends the request */
-
-        c->error = 1;
-        ngx_post_event(c->read, &ngx_posted_events);
-        return;
-    }
-
-    if (c->buffered) {
-        ngx_post_event(c->write, &ngx_posted_events);
-    }
-
-    ngx_http_run_posted_requests(c);
-}
-
-
-static void
 ngx_http_kiro_exchange_cleanup(void *data)
 {
     ngx_http_kiro_ctx_t *ctx = data;
@@ -806,7 +768,5 @@ ngx_http_kiro_exchange_cleanup(void *data)
         ngx_del_timer(&ctx->gate);
     }
 
-    if (ctx->ping.timer_set) {
-        ngx_del_timer(&ctx->ping);
-    }
+    ngx_http_kiro_ping_stop(ctx);
 }

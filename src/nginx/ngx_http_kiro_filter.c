@@ -205,6 +205,27 @@ ngx_http_kiro_filter_drain(ngx_http_request_t *r)
 }
 
 
+/* in front of an answer, of which the reply knows nothing yet */
+
+ngx_int_t
+ngx_http_kiro_filter_comment(ngx_http_request_t *r)
+{
+    kiro_str              piece;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    if (ctx->busy && ctx->out_buf->pos < ctx->out_buf->last) {
+        return ngx_http_next_body_filter(r, NULL);
+    }
+
+    piece.data = ": keep-alive\n\n";
+    piece.len = sizeof(": keep-alive\n\n") - 1;
+
+    return ngx_http_kiro_filter_send(r, ctx, &piece);
+}
+
+
 /* gives one buffer to the reply; NGX_DECLINED: there is none */
 
 static ngx_int_t

@@ -20,7 +20,7 @@ static char *ngx_http_kiro_pass(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kiro_retry_delay(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_kiro_ping_interval(ngx_conf_t *cf, ngx_command_t *cmd,
+static char *ngx_http_kiro_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kiro_model_alias(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -134,11 +134,18 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       offsetof(ngx_http_kiro_loc_conf_t, first_token_timeout),
       NULL },
 
+    { ngx_string("kiro_early_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kiro_time_or_off,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, early_headers),
+      NULL },
+
     { ngx_string("kiro_ping_interval"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_kiro_ping_interval,
+      ngx_http_kiro_time_or_off,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_kiro_loc_conf_t, ping_interval),
       NULL },
 
     { ngx_string("kiro_buffer_size"),
@@ -333,6 +340,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
     conf->read_timeout = NGX_CONF_UNSET_MSEC;
     conf->first_token_timeout = NGX_CONF_UNSET_MSEC;
     conf->ping_interval = NGX_CONF_UNSET_MSEC;
+    conf->early_headers = NGX_CONF_UNSET_MSEC;
     conf->buffer_size = NGX_CONF_UNSET_SIZE;
     conf->max_response_size = NGX_CONF_UNSET_SIZE;
     conf->thinking = NGX_CONF_UNSET_UINT;
@@ -367,6 +375,7 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->first_token_timeout,
                               prev->first_token_timeout, 90000);
     ngx_conf_merge_msec_value(conf->ping_interval, prev->ping_interval, 15000);
+    ngx_conf_merge_msec_value(conf->early_headers, prev->early_headers, 30000);
     ngx_conf_merge_size_value(conf->buffer_size, prev->buffer_size, 16384);
     ngx_conf_merge_size_value(conf->max_response_size,
                               prev->max_response_size, 32 * 1024 * 1024);
@@ -600,29 +609,32 @@ ngx_http_kiro_retry_delay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* off is zero */
+
 static char *
-ngx_http_kiro_ping_interval(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_http_kiro_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_kiro_loc_conf_t *klcf = conf;
+    char  *p = conf;
 
-    ngx_str_t  *value;
+    ngx_str_t   *value;
+    ngx_msec_t  *msp;
 
-    if (klcf->ping_interval != NGX_CONF_UNSET_MSEC) {
+    msp = (ngx_msec_t *) (p + cmd->offset);
+
+    if (*msp != NGX_CONF_UNSET_MSEC) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
-        klcf->ping_interval = 0;
+        *msp = 0;
         return NGX_CONF_OK;
     }
 
-    klcf->ping_interval = ngx_parse_time(&value[1], 0);
+    *msp = ngx_parse_time(&value[1], 0);
 
-    if (klcf->ping_interval == (ngx_msec_t) NGX_ERROR
-        || klcf->ping_interval == 0)
-    {
+    if (*msp == (ngx_msec_t) NGX_ERROR || *msp == 0) {
         return "must be a time or \"off\"";
     }
 
