@@ -475,12 +475,15 @@ TEST(ReplyUsage, TokenUsageWins) {
     EXPECT_EQ(o.info.input_tokens, 1120u);
     EXPECT_EQ(o.info.output_tokens, 35u);
     EXPECT_NE(o.output.find(R"("usage":{"input_tokens":120,"cache_creation_input_tokens":100,)"
-                            R"("cache_read_input_tokens":900,"output_tokens":35})"),
+                            R"("cache_read_input_tokens":900,"output_tokens":35,)"
+                            R"("output_tokens_details":{"thinking_tokens":0}})"),
               std::string::npos);
-    EXPECT_NE(test::run(kOpenAiObject, bytes)
-                  .output.find(R"("prompt_tokens":1120,"completion_tokens":35,)"
-                               R"("total_tokens":1155,"prompt_tokens_details":{"cached_tokens":900)"),
-              std::string::npos);
+    EXPECT_NE(
+        test::run(kOpenAiObject, bytes)
+            .output.find(
+                R"("prompt_tokens":1120,"completion_tokens":35,)"
+                R"("total_tokens":1155,"prompt_tokens_details":{"cached_tokens":900,"cache_write_tokens":100,)"),
+        std::string::npos);
 }
 
 TEST(ReplyUsage, PercentageOfTheWindowMinusTheOutput) {

@@ -152,7 +152,11 @@ TEST(ResponsesReply, FailuresInTheStream) {
         {KIRO_FAIL_CONTEXT_OVERFLOW, "context_length_exceeded"},
         {KIRO_FAIL_QUOTA, "insufficient_quota"},
         {KIRO_FAIL_RATE_LIMITED, "rate_limit_exceeded"},
-        {KIRO_FAIL_OVERLOADED, "server_is_overloaded"},
+        {KIRO_FAIL_TOO_MANY_REQUESTS, "rate_limit_exceeded"},
+        {KIRO_FAIL_OVERLOADED, "server_error"}, // what OpenAI calls it stops Codex
+        {KIRO_FAIL_AUTH_EXPIRED, "server_error"},
+        {KIRO_FAIL_LOGIN_REQUIRED, "invalid_prompt"},
+        {KIRO_FAIL_SUSPENDED, "invalid_prompt"},
         {KIRO_FAIL_UPSTREAM_REFUSED, "invalid_prompt"},
         {KIRO_FAIL_UPSTREAM_CUT, "server_error"},
         {KIRO_FAIL_INTERNAL, "server_error"},
@@ -180,6 +184,8 @@ TEST(ResponsesReply, FailuresInTheStream) {
         const test::Seen bare = test::read_responses_stream({piece.data, piece.len});
         EXPECT_TRUE(bare.error);
         EXPECT_EQ(bare.error_type, row.code);
+        const std::string_view text(piece.data, piece.len);
+        EXPECT_TRUE(text.starts_with("event: response.created\n")) << text;
     }
 }
 

@@ -29,6 +29,8 @@ typedef struct {
     kiro_str            id;          /* unique per reply, [A-Za-z0-9]{8,48}; the
                                         dialect puts its prefix in front */
     int64_t             created;     /* Unix seconds */
+    kiro_str            request_id;  /* shown in errors where the dialect has a
+                                        place for it; may be empty */
     size_t              max_collect; /* bytes a collected answer or one tool call
                                         may hold; 0: 32 MiB */
 } kiro_reply_options;                /* views are copied */
@@ -64,6 +66,10 @@ typedef struct {
 /* NULL: out of memory. */
 kiro_reply *kiro_reply_create(const kiro_reply_options *opts);
 void kiro_reply_free(kiro_reply *rep);
+
+/* Unix seconds, before what may end the answer: Responses tell when that was.
+   Never called: it is options.created. */
+void kiro_reply_time(kiro_reply *rep, int64_t now);
 
 /* Takes all n bytes. KIRO_OK also when the stream turned out to be bad: the gate
    or, after commit, the output says so. KIRO_NOMEM is fatal. */

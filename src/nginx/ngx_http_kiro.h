@@ -463,6 +463,8 @@ ngx_int_t ngx_http_kiro_send_json(ngx_http_request_t *r, ngx_uint_t status,
     u_char *data, size_t len);
 ngx_int_t ngx_http_kiro_error_headers(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx, kiro_failure *f);
+ngx_int_t ngx_http_kiro_request_id(ngx_http_kiro_ctx_t *ctx,
+    ngx_str_t *value);
 ngx_int_t ngx_http_kiro_id_header(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 ngx_int_t ngx_http_kiro_add_header(ngx_http_request_t *r, char *name,

@@ -54,6 +54,26 @@ ngx_http_kiro_make_id(ngx_http_kiro_ctx_t *ctx)
 }
 
 
+/* "req_..." */
+
+ngx_int_t
+ngx_http_kiro_request_id(ngx_http_kiro_ctx_t *ctx, ngx_str_t *value)
+{
+    ngx_http_kiro_make_id(ctx);
+
+    value->len = sizeof("req_") - 1 + NGX_HTTP_KIRO_ID_LEN;
+    value->data = ngx_pnalloc(ctx->request->pool, value->len);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(ngx_cpymem(value->data, "req_", sizeof("req_") - 1), ctx->id,
+               NGX_HTTP_KIRO_ID_LEN);
+
+    return NGX_OK;
+}
+
+
 /* each dialect's SDK looks for its own header */
 
 ngx_int_t
@@ -61,16 +81,9 @@ ngx_http_kiro_id_header(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
     ngx_str_t  value;
 
-    ngx_http_kiro_make_id(ctx);
-
-    value.len = sizeof("req_") - 1 + NGX_HTTP_KIRO_ID_LEN;
-    value.data = ngx_pnalloc(r->pool, value.len);
-    if (value.data == NULL) {
+    if (ngx_http_kiro_request_id(ctx, &value) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    ngx_memcpy(ngx_cpymem(value.data, "req_", sizeof("req_") - 1), ctx->id,
-               NGX_HTTP_KIRO_ID_LEN);
 
     return ngx_http_kiro_add_header(r, ctx->api == KIRO_API_ANTHROPIC
                                        ? "request-id" : "x-request-id",
@@ -121,23 +134,19 @@ ngx_int_t
 ngx_http_kiro_failure_json(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     kiro_failure *f, ngx_str_t *body)
 {
-    kiro_str  id;
-    u_char    buf[sizeof("req_") - 1 + NGX_HTTP_KIRO_ID_LEN];
+    ngx_str_t  id;
 
-    ngx_http_kiro_make_id(ctx);
-
-    ngx_memcpy(ngx_cpymem(buf, "req_", sizeof("req_") - 1), ctx->id,
-               NGX_HTTP_KIRO_ID_LEN);
-
-    id.data = (char *) buf;
-    id.len = sizeof(buf);
+    if (ngx_http_kiro_request_id(ctx, &id) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     body->data = ngx_pnalloc(r->pool, NGX_HTTP_KIRO_FAILURE_MAX);
     if (body->data == NULL) {
         return NGX_ERROR;
     }
 
-    body->len = kiro_failure_body(ctx->api, f, id, (char *) body->data,
+    body->len = kiro_failure_body(ctx->api, f, ngx_http_kiro_str(&id),
+                                  (char *) body->data,
                                   NGX_HTTP_KIRO_FAILURE_MAX);
 
     return NGX_OK;

@@ -247,6 +247,8 @@ ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx)
 
     status = KIRO_OK;
 
+    kiro_reply_time(ctx->reply, ngx_time());
+
     if (n && ngx_buf_in_memory(b)) {
         status = kiro_reply_feed(ctx->reply, (char *) b->pos, n);
         b->pos = b->last;
@@ -311,6 +313,7 @@ ngx_http_kiro_filter_send(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 ngx_int_t
 ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model)
 {
+    ngx_str_t           request_id;
     ngx_uint_t          i;
     kiro_reply_options  opts;
     u_char              id[NGX_HTTP_KIRO_ID_LEN];
@@ -319,6 +322,12 @@ ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model)
                               "abcdefghijklmnopqrstuvwxyz";
 
     kiro_reply_free(ctx->reply);
+
+    ctx->reply = NULL;
+
+    if (ngx_http_kiro_request_id(ctx, &request_id) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     for (i = 0; i < NGX_HTTP_KIRO_ID_LEN; i++) {
         id[i] = digits[((ngx_uint_t) ngx_random() >> 5) % 62];
@@ -333,6 +342,7 @@ ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model)
     opts.id.data = (char *) id;
     opts.id.len = NGX_HTTP_KIRO_ID_LEN;
     opts.created = ngx_time();
+    opts.request_id = ngx_http_kiro_str(&request_id);
     opts.max_collect = ctx->conf->max_response_size;
 
     ctx->reply = kiro_reply_create(&opts);

@@ -38,6 +38,8 @@ ngx_http_kiro_gate(ngx_http_request_t *sr)
     u = sr->upstream;
     b = &u->buffer;
 
+    kiro_reply_time(ctx->reply, ngx_time());
+
     if (at->length == 0) {
         at->eof = 1;
     }

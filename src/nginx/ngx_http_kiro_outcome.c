@@ -71,6 +71,7 @@ ngx_http_kiro_attempt_end(ngx_http_request_t *sr, ngx_int_t rc)
         at->eof = 1;
 
         if (at->status.code == NGX_HTTP_OK) {
+            kiro_reply_time(ctx->reply, ngx_time());
             (void) kiro_reply_eof(ctx->reply);
 
             switch (kiro_reply_gate(ctx->reply)) {

@@ -215,15 +215,7 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
             return NGX_DECLINED;
         }
 
-        value->len = sizeof("req_") - 1 + NGX_HTTP_KIRO_ID_LEN;
-        value->data = ngx_pnalloc(r->pool, value->len);
-        if (value->data == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(ngx_cpymem(value->data, "req_", sizeof("req_") - 1),
-                   ctx->id, NGX_HTTP_KIRO_ID_LEN);
-        return NGX_OK;
+        return ngx_http_kiro_request_id(ctx, value);
 
     default:
         break;

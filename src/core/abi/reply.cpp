@@ -39,7 +39,10 @@ extern "C" {
 kiro_reply *kiro_reply_create(const kiro_reply_options *opts) {
     try {
         const std::string model = kiro::turn::shown_model(view(opts->model));
-        const chat::ReplyHead head{.id = view(opts->id), .model = model, .created = opts->created};
+        const chat::ReplyHead head{.id = view(opts->id),
+                                   .model = model,
+                                   .created = opts->created,
+                                   .request_id = view(opts->request_id)};
         const chat::ReplyContext context =
             opts->request != nullptr ? chat::reply_context(*opts->request) : chat::ReplyContext{};
         return new kiro_reply{{*opts, head, context}};
@@ -50,6 +53,10 @@ kiro_reply *kiro_reply_create(const kiro_reply_options *opts) {
 
 void kiro_reply_free(kiro_reply *rep) {
     delete rep;
+}
+
+void kiro_reply_time(kiro_reply *rep, int64_t now) {
+    rep->turn.set_time(now);
 }
 
 kiro_status kiro_reply_feed(kiro_reply *rep, const char *data, size_t n) {

@@ -34,14 +34,57 @@ void append_counters(std::string &out, const chat::Usage &usage) {
     json::append_uint(out, usage.output);
 }
 
-// "stop_reason":"...","stop_sequence":
-void append_stop(std::string &out, chat::Stop stop, string_view text) {
-    out.append(R"("stop_reason":")").append(stop_word(stop)).append(R"(","stop_sequence":)");
-    if (stop == chat::Stop::stop_sequence) {
-        json::append_raw_string(out, text);
+// The rest of a whole answer's usage, behind the counters.
+void append_usage_kinds(std::string &out, const chat::Usage &usage) {
+    out += R"(,"cache_creation":{"ephemeral_5m_input_tokens":)";
+    json::append_uint(out, usage.cache_write);
+    out += R"(,"ephemeral_1h_input_tokens":0},"service_tier":"standard")";
+}
+
+void append_thinking_tokens(std::string &out, const chat::Usage &usage) {
+    out += R"(,"output_tokens_details":{"thinking_tokens":)";
+    json::append_uint(out, usage.reasoning);
+    out += '}';
+}
+
+// In the order of chat::Stop.
+constexpr std::array<string_view, chat::kStops> kStopWords{
+    "end_turn", "tool_use",  "stop_sequence", "max_tokens", "model_context_window_exceeded",
+    "refusal",  "pause_turn"};
+
+// What a refusal can be about. The upstream's other words, and its explanations, are not passed on.
+constexpr std::array<string_view, 5> kCategories{"cyber", "bio", "frontier_llm", "reasoning_extraction",
+                                                 "general_harms"};
+
+bool same_word(string_view word, string_view any_case) noexcept {
+    return std::equal(word.begin(), word.end(), any_case.begin(), any_case.end(), [](char lower, char c) {
+        return lower == (c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c);
+    });
+}
+
+// "stop_reason" and what belongs to it.
+void append_end(std::string &out, const chat::TurnEnd &end) {
+    out.append(R"("stop_reason":")").append(stop_word(end.stop)).append(R"(","stop_sequence":)");
+    if (end.stop == chat::Stop::stop_sequence) {
+        json::append_raw_string(out, end.stop_text);
     } else {
         out.append("null");
     }
+    out.append(R"(,"stop_details":)");
+    if (end.stop == chat::Stop::refusal) {
+        const auto category = std::find_if(kCategories.begin(), kCategories.end(),
+                                           [&](string_view word) { return same_word(word, end.category); });
+        out.append(R"({"type":"refusal","category":)");
+        if (category != kCategories.end()) {
+            json::append_raw_string(out, *category);
+        } else {
+            out.append("null");
+        }
+        out.append(R"(,"explanation":null})");
+    } else {
+        out.append("null");
+    }
+    out.append(R"(,"container":null)");
 }
 
 void append_searches(std::string &out, std::uint64_t searches) {
@@ -92,29 +135,15 @@ void append_search_result(std::string &out, const chat::Search &search) {
 } // namespace
 
 string_view stop_word(chat::Stop stop) noexcept {
-    switch (stop) {
-    case chat::Stop::end_turn:
-        break;
-    case chat::Stop::tool_use:
-        return "tool_use";
-    case chat::Stop::stop_sequence:
-        return "stop_sequence";
-    case chat::Stop::max_tokens:
-        return "max_tokens";
-    case chat::Stop::context_window:
-        return "model_context_window_exceeded";
-    case chat::Stop::refusal:
-        return "refusal";
-    case chat::Stop::pause:
-        return "pause_turn";
-    }
-    return "end_turn";
+    return kStopWords[static_cast<std::size_t>(stop)];
 }
 
 StreamWriter::StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context)
-    : message_start_("event: message_start\ndata: {\"type\":\"message_start\",\"message\":" +
-                     message_head(head) + R"(],"stop_reason":null,"stop_sequence":null,"usage":{)"),
-      input_tokens_(context.input_tokens) {}
+    : message_start_(
+          "event: message_start\ndata: {\"type\":\"message_start\",\"message\":" + message_head(head) +
+          R"(],"stop_reason":null,"stop_sequence":null,"stop_details":null,"container":null,)"
+          R"("usage":{)"),
+      request_id_(head.request_id), input_tokens_(context.input_tokens) {}
 
 void StreamWriter::begin(std::string &out) {
     if (!begun_) {
@@ -123,6 +152,7 @@ void StreamWriter::begin(std::string &out) {
         // What is known at the start; message_delta has the real numbers. Some clients add both outputs,
         // hence 0.
         append_counters(out, {.input = input_tokens_.newest()});
+        append_usage_kinds(out, {});
         out.append("}}}\n\n");
     }
 }
@@ -239,27 +269,31 @@ void StreamWriter::write(const chat::Event &event, std::string &out) {
     std::visit([&](const auto &kind) { add(kind, out); }, event);
 }
 
-void StreamWriter::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
+void StreamWriter::finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out) {
     begin(out);
     close(out);
     out.append("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{");
-    append_stop(out, stop, stop_text_);
+    append_end(out, end);
     out.append(R"(},"usage":{)");
     append_counters(out, usage);
+    append_thinking_tokens(out, usage);
     append_searches(out, searches_);
     out.append("}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
 }
 
 void StreamWriter::fail(const kiro_failure &failure, std::string &out) {
     std::array<char, 2048> body;
-    out.append("event: error\ndata: ").append(body.data(), error_body(failure, {}, body)).append("\n\n");
+    out.append("event: error\ndata: ")
+        .append(body.data(), error_body(failure, request_id_, body))
+        .append("\n\n");
 }
 
 void StreamWriter::ping(std::string &out) {
     out.append(begun_ ? "event: ping\ndata: {\"type\":\"ping\"}\n\n" : ": keep-alive\n\n");
 }
 
-Collector::Collector(const chat::ReplyHead &head, const chat::ReplyContext &) : prefix_(message_head(head)) {}
+Collector::Collector(const chat::ReplyHead &head, const chat::ReplyContext &)
+    : prefix_(message_head(head)), request_id_(head.request_id) {}
 
 void Collector::element() {
     if (!content_.empty()) {
@@ -332,23 +366,22 @@ void Collector::write(const chat::Event &event, std::string &) {
     std::visit([&](const auto &kind) { add(kind); }, event);
 }
 
-void Collector::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
+void Collector::finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out) {
     close();
     out.reserve(out.size() + prefix_.size() + content_.size() + 512);
     out.append(prefix_).append(content_).append("],");
-    append_stop(out, stop, stop_text_);
-    out.append(R"(,"stop_details":null,"container":null,"usage":{)");
+    append_end(out, end);
+    out.append(R"(,"usage":{)");
     append_counters(out, usage);
-    out.append(R"(,"cache_creation":{"ephemeral_5m_input_tokens":)");
-    json::append_uint(out, usage.cache_write);
-    out.append(R"(,"ephemeral_1h_input_tokens":0})");
+    append_thinking_tokens(out, usage);
+    append_usage_kinds(out, usage);
     append_searches(out, searches_);
-    out.append(R"(,"service_tier":"standard"}})");
+    out.append("}}");
 }
 
 void Collector::fail(const kiro_failure &failure, std::string &out) {
     std::array<char, 2048> body;
-    out.append(body.data(), error_body(failure, {}, body));
+    out.append(body.data(), error_body(failure, request_id_, body));
 }
 
 } // namespace kiro::anthropic

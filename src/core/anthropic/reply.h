@@ -21,12 +21,9 @@ public:
 
     void write(const chat::Event &event, std::string &out);
     void search(const chat::Search &search, std::string &out);
-    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &out);
-
-    // Before finish(): the raw stop text that ended the answer; outlives this.
-    void stopped_at(std::string_view text) { stop_text_ = text; }
 
     std::string_view stop_word(chat::Stop stop) const noexcept { return anthropic::stop_word(stop); }
     std::size_t size() const noexcept { return 0; } // keeps nothing
@@ -51,10 +48,10 @@ private:
     void input(std::string_view text, std::string &out);
 
     std::string message_start_; // up to the counters
+    std::string request_id_;
     chat::InputTokens input_tokens_;
     std::string delta_; // of the open block, up to its contents
     std::uint64_t index_ = 0;
-    std::string_view stop_text_;
     std::uint64_t searches_ = 0;
     Block open_ = Block::none;
     bool begun_ = false;
@@ -66,10 +63,9 @@ public:
 
     void write(const chat::Event &event, std::string &out);
     void search(const chat::Search &search, std::string &out);
-    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &) {} // an object has no place for it
-    void stopped_at(std::string_view text) { stop_text_ = text; }
 
     std::string_view stop_word(chat::Stop stop) const noexcept { return anthropic::stop_word(stop); }
     std::size_t size() const noexcept { return content_.size(); }
@@ -90,8 +86,8 @@ private:
     void add(const chat::CallEnd &) {}
 
     std::string prefix_;
+    std::string request_id_;
     std::string content_; // the elements of content
-    std::string_view stop_text_;
     std::uint64_t searches_ = 0;
     Block open_ = Block::none;
 };

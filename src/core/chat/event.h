@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <variant>
@@ -77,6 +78,16 @@ enum class Stop : std::uint8_t {
     context_window,
     refusal,
     pause
+};
+
+// The dialects have a table of words each, in the order of Stop.
+inline constexpr std::size_t kStops = 7;
+
+struct TurnEnd {
+    Stop stop = Stop::end_turn;
+    std::string_view stop_text = {}; // raw: what ended the answer, of stop_sequence
+    std::string_view category = {};  // raw: what a refusal is about, as the upstream says it; may be empty
+    std::int64_t time = 0;           // Unix seconds
 };
 
 struct Usage {

@@ -54,6 +54,7 @@ struct ReplyHead {
     std::string_view id;      // without the dialect's prefix
     std::string_view model;   // JSON-escaped slice
     std::int64_t created = 0; // Unix seconds
+    std::string_view request_id = {};
 };
 
 // Views live as long as the request. Defined by the request side of the core.

@@ -18,7 +18,7 @@ using std::string_view;
 
 constexpr std::uint64_t kDefaultWindow = 200000;
 constexpr std::size_t kKeptHeaders = 1024;
-constexpr std::size_t kMaxStopReason = 64;
+constexpr std::size_t kMaxWord = 64;
 constexpr std::size_t kMaxSignature = 4 * 1024 * 1024;
 
 // A signature that stands for hidden reasoning comes with this text.
@@ -68,6 +68,24 @@ string_view freeform_text(const chat::FinishedCall &call) {
         }
     });
     return text;
+}
+
+// {"refusal": {"category": "..."}}, part of a text that is known to be valid.
+string_view category_of(string_view details) {
+    string_view category;
+    json::ObjectScanner outer(details);
+    for (json::Member refusal; outer.next(refusal);) {
+        if (refusal.key != "refusal" || refusal.kind != json::Kind::object) {
+            continue;
+        }
+        json::ObjectScanner inner(refusal.value);
+        for (json::Member member; inner.next(member);) {
+            if (member.key == "category" && member.kind == json::Kind::string) {
+                category = member.value;
+            }
+        }
+    }
+    return category;
 }
 
 // Whatever was written cost at least one token.
@@ -285,9 +303,12 @@ LostCalls ReplyReader::lost_calls(bool stopped) const {
 void ReplyReader::take_metadata(string_view payload) {
     json::ObjectScanner scanner(payload);
     string_view stop_reason;
+    string_view details;
     string_view tokens;
     for (json::Member member; scanner.next(member);) {
-        if (member.key == "stopReason" && member.kind == json::Kind::string) {
+        if (member.key == "stopDetails" && member.kind == json::Kind::object) {
+            details = member.value;
+        } else if (member.key == "stopReason" && member.kind == json::Kind::string) {
             stop_reason = member.value;
         } else if (member.key == "tokenUsage" && member.kind == json::Kind::object) {
             tokens = member.value;
@@ -297,7 +318,8 @@ void ReplyReader::take_metadata(string_view payload) {
         return;
     }
     metadata_ = true;
-    stop_reason_.assign(stop_reason.substr(0, kMaxStopReason));
+    stop_reason_.assign(stop_reason.substr(0, kMaxWord));
+    refusal_.assign(category_of(details).substr(0, kMaxWord));
 
     TokenUsage usage;
     bool any = false;

@@ -49,6 +49,9 @@ public:
     chat::Stop stop() const noexcept;
     chat::Usage usage() const noexcept;
 
+    // What a refusal is about; raw, may be empty.
+    std::string_view refusal() const noexcept { return refusal_; }
+
     double credits() const noexcept { return credits_; }
     double context_percent() const noexcept { return percent_; } // < 0: not reported
 
@@ -109,6 +112,7 @@ private:
     tokens::Characters thought_;
 
     std::string stop_reason_;
+    std::string refusal_;
     std::optional<TokenUsage> token_usage_;
     double percent_ = -1;
     double credits_ = 0;

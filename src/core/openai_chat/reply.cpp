@@ -15,13 +15,18 @@ using std::string_view;
 constexpr string_view kEndOfDelta = R"(,"logprobs":null,"finish_reason":null}]})"
                                     "\n\n";
 
+// In the order of chat::Stop.
+constexpr std::array<string_view, chat::kStops> kStopWords{"stop",   "tool_calls",     "stop", "length",
+                                                           "length", "content_filter", "stop"};
+
 // Everything of a chunk or an answer up to what is its own.
 std::string envelope(string_view start, const chat::ReplyHead &head, string_view object) {
     std::string text(start);
     text.append(R"({"id":"chatcmpl-)").append(head.id);
     text.append(R"(","object":")").append(object).append(R"(","created":)");
     json::append_int(text, head.created);
-    text.append(R"(,"model":")").append(head.model).append(R"(","choices":[)");
+    text.append(R"(,"model":")").append(head.model);
+    text.append(R"(","system_fingerprint":"fp_kiro","choices":[)");
     return text;
 }
 
@@ -34,6 +39,8 @@ void append_usage(std::string &out, const chat::Usage &usage) {
     json::append_uint(out, usage.input + usage.output);
     out += R"(,"prompt_tokens_details":{"cached_tokens":)";
     json::append_uint(out, usage.cache_read);
+    out += R"(,"cache_write_tokens":)";
+    json::append_uint(out, usage.cache_write);
     out += R"(,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":)";
     json::append_uint(out, usage.reasoning);
     out += R"(,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}})";
@@ -51,20 +58,10 @@ CallWords words_of(bool freeform) noexcept {
 } // namespace
 
 string_view stop_word(chat::Stop stop, bool legacy_functions) noexcept {
-    switch (stop) {
-    case chat::Stop::max_tokens:
-    case chat::Stop::context_window:
-        return "length";
-    case chat::Stop::refusal:
-        return "content_filter";
-    case chat::Stop::tool_use:
-        return legacy_functions ? "function_call" : "tool_calls";
-    case chat::Stop::end_turn:
-    case chat::Stop::stop_sequence:
-    case chat::Stop::pause:
-        break;
+    if (legacy_functions && stop == chat::Stop::tool_use) {
+        return "function_call";
     }
-    return "stop";
+    return kStopWords[static_cast<std::size_t>(stop)];
 }
 
 StreamWriter::StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context)
@@ -135,11 +132,11 @@ void StreamWriter::write(const chat::Event &event, std::string &out) {
     std::visit([&](const auto &kind) { add(kind, out); }, event);
 }
 
-void StreamWriter::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
+void StreamWriter::finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out) {
     begin(false, out);
     out.append(delta_)
         .append(R"({},"logprobs":null,"finish_reason":")")
-        .append(stop_word(stop))
+        .append(stop_word(end.stop))
         .append("\"}]}\n\n");
     if (include_usage_) {
         out.append(prefix_).append("],");
@@ -184,7 +181,7 @@ void Collector::write(const chat::Event &event, std::string &) {
     std::visit([&](const auto &kind) { add(kind); }, event);
 }
 
-void Collector::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
+void Collector::finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out) {
     out.reserve(out.size() + prefix_.size() + size() + 1024);
     out.append(prefix_).append(R"({"index":0,"message":{"role":"assistant","content":)");
     if (text_.empty() && !calls_.empty()) {
@@ -204,9 +201,9 @@ void Collector::finish(chat::Stop stop, const chat::Usage &usage, std::string &o
             out.append(R"(,"tool_calls":[)").append(calls_).append("]");
         }
     }
-    out.append(R"(},"logprobs":null,"finish_reason":")").append(stop_word(stop)).append("\"}],");
+    out.append(R"(},"logprobs":null,"finish_reason":")").append(stop_word(end.stop)).append("\"}],");
     append_usage(out, usage);
-    out.append("}");
+    out.append(R"(,"service_tier":"default"})");
 }
 
 void Collector::fail(const kiro_failure &failure, std::string &out) {

@@ -19,7 +19,7 @@ public:
     StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context);
 
     void write(const chat::Event &event, std::string &out);
-    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &out);
 
@@ -54,7 +54,7 @@ public:
     Collector(const chat::ReplyHead &head, const chat::ReplyContext &context);
 
     void write(const chat::Event &event, std::string &out);
-    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &) {} // an object has no place for it
 

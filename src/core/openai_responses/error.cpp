@@ -10,14 +10,22 @@ struct Code {
     std::string_view code;
 };
 
-// All others are the server's fault.
+// Codex sends the turn again for rate_limit_exceeded, after the delay that the message names, and for
+// server_error, which all others are; for "server_is_overloaded" it would give up. The other codes here are
+// for what does not heal: it stops and shows the message.
 constexpr std::array kCodes{
     Code{KIRO_FAIL_CONTEXT_OVERFLOW, "context_length_exceeded"},
     Code{KIRO_FAIL_QUOTA, "insufficient_quota"},
     Code{KIRO_FAIL_RATE_LIMITED, "rate_limit_exceeded"},
     Code{KIRO_FAIL_TOO_MANY_REQUESTS, "rate_limit_exceeded"},
-    Code{KIRO_FAIL_OVERLOADED, "server_is_overloaded"},
+    Code{KIRO_FAIL_INVALID_REQUEST, "invalid_prompt"},
+    Code{KIRO_FAIL_UNSUPPORTED, "invalid_prompt"},
+    Code{KIRO_FAIL_MODEL_NOT_FOUND, "invalid_prompt"},
     Code{KIRO_FAIL_UPSTREAM_REFUSED, "invalid_prompt"},
+    Code{KIRO_FAIL_ACCESS_DENIED, "invalid_prompt"},
+    Code{KIRO_FAIL_SUSPENDED, "invalid_prompt"},
+    Code{KIRO_FAIL_LOGIN_REQUIRED, "invalid_prompt"},
+    Code{KIRO_FAIL_UPSTREAM_TLS, "invalid_prompt"},
 };
 
 } // namespace

@@ -4,10 +4,20 @@
 #include "core/openai_responses/echo.h"
 #include "core/openai_responses/error.h"
 
+#include <array>
+
 namespace kiro::openai_responses {
 namespace {
 
 using std::string_view;
+
+constexpr Status kCompleted{"completed"};
+constexpr Status kCut{"incomplete", "max_output_tokens"};
+constexpr Status kFiltered{"incomplete", "content_filter"};
+
+// In the order of chat::Stop.
+constexpr std::array<Status, chat::kStops> kStatuses{kCompleted, kCompleted, kCompleted, kCut,
+                                                     kCut,       kFiltered,  kCompleted};
 
 void append_member(std::string &out, string_view key, string_view raw) {
     out.append(",\"").append(key).append("\":\"").append(raw).append("\"");
@@ -93,20 +103,8 @@ void append_call(std::string &out, string_view id, const chat::CallStart &call, 
     out += '}';
 }
 
-Ending ending_of(chat::Stop stop) noexcept {
-    switch (stop) {
-    case chat::Stop::max_tokens:
-    case chat::Stop::context_window:
-        return {"incomplete", "max_output_tokens"};
-    case chat::Stop::refusal:
-        return {"incomplete", "content_filter"};
-    case chat::Stop::end_turn:
-    case chat::Stop::tool_use:
-    case chat::Stop::stop_sequence:
-    case chat::Stop::pause:
-        break;
-    }
-    return {"completed"};
+Status status_of(chat::Stop stop) noexcept {
+    return kStatuses[static_cast<std::size_t>(stop)];
 }
 
 Envelope::Envelope(const chat::ReplyHead &head, const chat::ReplyContext &context) : id_(head.id) {
@@ -121,23 +119,28 @@ Envelope::Envelope(const chat::ReplyHead &head, const chat::ReplyContext &contex
     tail_.append(R"("model":")").append(head.model).append(R"(","output":[)");
 }
 
-void Envelope::append(std::string &out, const Ending &ending, string_view items, const chat::Usage *usage,
-                      const kiro_failure *failure) const {
-    out.append(head_).append(ending.status).append(R"(","error":)");
-    if (failure != nullptr) {
-        append_error(out, *failure);
+void Envelope::append(std::string &out, const Ending &ending, string_view items) const {
+    out.append(head_).append(ending.status.word).append(R"(","completed_at":)");
+    if (ending.usage != nullptr && ending.status.complete()) {
+        json::append_int(out, ending.time);
+    } else {
+        out += "null";
+    }
+    out += R"(,"error":)";
+    if (ending.failure != nullptr) {
+        append_error(out, *ending.failure);
     } else {
         out += "null";
     }
     out += R"(,"incomplete_details":)";
-    if (ending.reason.empty()) {
+    if (ending.status.complete()) {
         out += "null";
     } else {
-        out.append(R"({"reason":")").append(ending.reason).append("\"}");
+        out.append(R"({"reason":")").append(ending.status.reason).append("\"}");
     }
     out.append(",").append(tail_).append(items).append(R"(],"usage":)");
-    if (usage != nullptr) {
-        append_usage(out, *usage);
+    if (ending.usage != nullptr) {
+        append_usage(out, *ending.usage);
     } else {
         out += "null";
     }

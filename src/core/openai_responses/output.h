@@ -32,22 +32,33 @@ void append_search(std::string &out, std::string_view id, const chat::Search &se
 // "fc" or "ctc".
 std::string_view call_prefix(bool freeform) noexcept;
 
-// How the turn ended: status, and why it is incomplete.
-struct Ending {
-    std::string_view status;
+struct Status {
+    std::string_view word;
     std::string_view reason = {}; // of incomplete_details
+
+    bool complete() const noexcept { return reason.empty(); }
 };
 
-Ending ending_of(chat::Stop stop) noexcept;
+inline constexpr Status kInProgress{"in_progress"};
+inline constexpr Status kFailed{"failed"};
+
+Status status_of(chat::Stop stop) noexcept;
+
+// What is not the same in all of an answer's objects.
+struct Ending {
+    Status status;
+    const chat::Usage *usage = nullptr;
+    const kiro_failure *failure = nullptr;
+    std::int64_t time = 0; // Unix seconds, of a completed answer
+};
 
 // The answer's object, of which every lifecycle event has a whole one.
 class Envelope {
 public:
     Envelope(const chat::ReplyHead &head, const chat::ReplyContext &context);
 
-    // items: the elements of output. usage and failure may be nullptr.
-    void append(std::string &out, const Ending &ending, std::string_view items, const chat::Usage *usage,
-                const kiro_failure *failure) const;
+    // items: the elements of output.
+    void append(std::string &out, const Ending &ending, std::string_view items) const;
 
     std::string_view reply_id() const noexcept { return id_; }
 

@@ -3,7 +3,6 @@
 #include "core/chat/slices.h"
 #include "core/json/writer.h"
 #include "core/openai_chat/error.h"
-#include "core/openai_responses/error.h"
 
 #include <array>
 #include <variant>
@@ -43,20 +42,18 @@ void StreamWriter::item_event(string_view type, std::string &out) {
     out.append(target_);
 }
 
-void StreamWriter::lifecycle(string_view type, const Ending &ending, const chat::Usage *usage,
-                             const kiro_failure *failure, std::string &out) {
+void StreamWriter::lifecycle(string_view type, const Ending &ending, std::string &out) {
     event(type, out);
     out.append(R"(,"response":)");
-    envelope_.append(out, ending, items_, usage, failure);
+    envelope_.append(out, ending, items_);
     out.append(kEnd);
 }
 
 void StreamWriter::begin(std::string &out) {
     if (!begun_) {
         begun_ = true;
-        const Ending open{"in_progress"};
-        lifecycle("response.created", open, nullptr, nullptr, out);
-        lifecycle("response.in_progress", open, nullptr, nullptr, out);
+        lifecycle("response.created", {kInProgress}, out);
+        lifecycle("response.in_progress", {kInProgress}, out);
     }
 }
 
@@ -256,24 +253,19 @@ void StreamWriter::write(const chat::Event &event, std::string &out) {
     std::visit([&](const auto &kind) { add(kind, out); }, event);
 }
 
-void StreamWriter::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
-    const Ending ending = ending_of(stop);
-    const bool complete = ending.reason.empty();
+void StreamWriter::finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out) {
+    const Status status = status_of(end.stop);
     begin(out);
-    close(complete, {}, out);
-    lifecycle(complete ? "response.completed" : "response.incomplete", ending, &usage, nullptr, out);
+    close(status.complete(), {}, out);
+    lifecycle(status.complete() ? "response.completed" : "response.incomplete",
+              {.status = status, .usage = &usage, .time = end.time}, out);
 }
 
+// An answer that fails at once has its first events too: clients do not know a stream without them.
 void StreamWriter::fail(const kiro_failure &failure, std::string &out) {
-    if (begun_) {
-        close(false, {}, out);
-        lifecycle("response.failed", {"failed"}, nullptr, &failure, out);
-        return;
-    }
-    event("error", out);
-    out.append(R"(,"code":")").append(error_code(failure.kind)).append(R"(","message":)");
-    json::append_string(out, failure.message);
-    out.append(R"(,"param":null)").append(kEnd);
+    begin(out);
+    close(false, {}, out);
+    lifecycle("response.failed", {.status = kFailed, .failure = &failure}, out);
 }
 
 void StreamWriter::ping(std::string &out) {
@@ -343,11 +335,11 @@ void Collector::write(const chat::Event &event, std::string &) {
     std::visit([&](const auto &kind) { add(kind); }, event);
 }
 
-void Collector::finish(chat::Stop stop, const chat::Usage &usage, std::string &out) {
-    const Ending ending = ending_of(stop);
-    close(ending.reason.empty(), {});
+void Collector::finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out) {
+    const Status status = status_of(end.stop);
+    close(status.complete(), {});
     out.reserve(out.size() + items_.size() + 4096);
-    envelope_.append(out, ending, items_, &usage, nullptr);
+    envelope_.append(out, {.status = status, .usage = &usage, .time = end.time}, items_);
 }
 
 void Collector::fail(const kiro_failure &failure, std::string &out) {

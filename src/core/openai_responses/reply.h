@@ -15,7 +15,7 @@ namespace kiro::openai_responses {
 
 // response.status.
 inline std::string_view stop_word(chat::Stop stop) noexcept {
-    return ending_of(stop).status;
+    return status_of(stop).word;
 }
 
 class StreamWriter {
@@ -24,7 +24,7 @@ public:
 
     void write(const chat::Event &event, std::string &out);
     void search(const chat::Search &search, std::string &out);
-    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &out);
 
@@ -36,8 +36,7 @@ public:
 private:
     void event(std::string_view type, std::string &out);
     void item_event(std::string_view type, std::string &out);
-    void lifecycle(std::string_view type, const Ending &ending, const chat::Usage *usage,
-                   const kiro_failure *failure, std::string &out);
+    void lifecycle(std::string_view type, const Ending &ending, std::string &out);
     void begin(std::string &out);
     void open(ItemKind kind, std::string &out);
     void close(bool complete, std::string_view seal, std::string &out);
@@ -78,7 +77,7 @@ public:
 
     void write(const chat::Event &event, std::string &out);
     void search(const chat::Search &search, std::string &out);
-    void finish(chat::Stop stop, const chat::Usage &usage, std::string &out);
+    void finish(const chat::TurnEnd &end, const chat::Usage &usage, std::string &out);
     void fail(const kiro_failure &failure, std::string &out);
     void ping(std::string &) {} // an object has no place for it
 

@@ -52,8 +52,8 @@ std::string search_id(string_view reply, std::size_t number) {
 
 Turn::Turn(const kiro_reply_options &opts, const chat::ReplyHead &head, const chat::ReplyContext &context)
     : context_(context), max_collect_(opts.max_collect > 0 ? opts.max_collect : kDefaultCollect),
-      stream_(opts.stream != 0), id_(head.id), reader_(context_, max_collect_), stages_(context_, stream_),
-      writer_(make_writer(opts.api, stream_, head, context_)) {
+      stream_(opts.stream != 0), id_(head.id), now_(head.created), reader_(context_, max_collect_),
+      stages_(context_, stream_), writer_(make_writer(opts.api, stream_, head, context_)) {
     if (!context_.search_query.empty()) {
         search_.emplace();
     }
@@ -238,14 +238,9 @@ void Turn::finish(chat::Stop reason) {
     stop_ = reason;
     state_ = State::finished;
     lost_ = reader_.lost_calls(stages_.stop().has_value());
-    std::visit(
-        [&](auto &dialect) {
-            if constexpr (requires { dialect.stopped_at(stages_.stop_text()); }) {
-                dialect.stopped_at(stages_.stop_text());
-            }
-            dialect.finish(reason, usage(), output_);
-        },
-        writer_);
+    const chat::TurnEnd end{
+        .stop = reason, .stop_text = stages_.stop_text(), .category = reader_.refusal(), .time = now_};
+    std::visit([&](auto &dialect) { dialect.finish(end, usage(), output_); }, writer_);
 }
 
 chat::Usage Turn::usage() const {

@@ -47,6 +47,8 @@ public:
     kiro_gate gate() const noexcept;
     void commit() noexcept;
 
+    void set_time(std::int64_t now) noexcept { now_ = now; }
+
     // The pending output, valid until the next call; false: there is none.
     bool next(std::string_view &piece);
 
@@ -78,6 +80,7 @@ private:
     std::size_t max_collect_;
     bool stream_;
     std::string id_;
+    std::int64_t now_; // Unix seconds
 
     eventstream::Decoder decoder_;
     kiro::ReplyReader reader_;
