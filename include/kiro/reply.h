@@ -44,7 +44,7 @@ typedef enum {
     KIRO_GATE_FAILED            /* kiro_reply_failure() says why and what to do */
 } kiro_gate;
 
-#define KIRO_LOST_CALLS  160
+#define KIRO_LOST_CALLS  88
 
 typedef struct {
     uint64_t input_tokens;

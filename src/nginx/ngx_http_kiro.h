@@ -120,11 +120,27 @@ typedef struct {
 } ngx_http_kiro_slot_t;
 
 
+/* a conversation whose last answer lost a tool call */
+
+typedef struct {
+    uint64_t                         serial;      /* 0: free; grows with time */
+    ngx_msec_t                       time;
+    u_char                           key[16];
+    size_t                           len;
+    u_char                           tools[KIRO_LOST_CALLS];
+} ngx_http_kiro_loss_t;
+
+
 typedef struct {
     ngx_uint_t                       magic;
     ngx_uint_t                       layout;
     size_t                           size;
     ngx_queue_t                      slots;
+
+    ngx_http_kiro_loss_t            *losses;
+    ngx_uint_t                       nlosses;
+    uint64_t                         loss_serial;
+    ngx_atomic_t                     lost;        /* 0: none is in use */
 } ngx_http_kiro_shm_t;
 
 
@@ -258,6 +274,7 @@ typedef struct {
     size_t                           buffer_size;
     size_t                           max_response_size;
 
+    ngx_flag_t                       truncation_notice;
     ngx_uint_t                       thinking;    /* kiro_thinking */
     ngx_uint_t                       filter;      /* kiro_api + 1, 0: off */
 } ngx_http_kiro_loc_conf_t;
@@ -360,6 +377,8 @@ struct ngx_http_kiro_ctx_s {
     ngx_str_t                        account;
     ngx_str_t                        model;
     ngx_str_t                        conversation;
+    ngx_str_t                        notice;      /* lost calls told to the model */
+    uint64_t                         notice_serial;
     ngx_msec_t                       first_token;
     ngx_uint_t                       attempts;
     ngx_uint_t                       retries;
@@ -374,6 +393,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         answered:1;  /* by the service */
     unsigned                         early:1;     /* headers before an answer */
     unsigned                         count_only:1;
+    unsigned                         settled:1;   /* lost calls are noted */
     unsigned                         filter:1;    /* kiro_filter */
     unsigned                         own:1;       /* an answer of our own */
     unsigned                         replace:1;   /* a special response */
@@ -427,6 +447,11 @@ ngx_int_t ngx_http_kiro_stream_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_kiro_session(ngx_http_request_t *r, kiro_str *session);
 ngx_int_t ngx_http_kiro_login_id(ngx_http_request_t *r,
     ngx_http_kiro_account_t *account, kiro_str *id);
+
+/* ngx_http_kiro_notice.c */
+ngx_int_t ngx_http_kiro_notice_init(ngx_http_kiro_zone_t *zone, size_t size);
+void ngx_http_kiro_notice_give(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_notice_settle(ngx_http_kiro_ctx_t *ctx);
 
 /* ngx_http_kiro_count.c */
 void ngx_http_kiro_count_tokens(ngx_http_request_t *r);

@@ -528,6 +528,13 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
                   kiro_failure_name(ctx->failure.kind),
                   ctx->failure.upstream_status);
 
+    /* an answer that broke in the gate: its calls are lost, too */
+
+    if (ctx->reply && ctx->call == KIRO_CALL_MODEL) {
+        (void) kiro_reply_abort(ctx->reply, &ctx->failure);
+        ngx_http_kiro_notice_settle(ctx);
+    }
+
     /* a search that failed is an answer, the turn goes on */
 
     if (ctx->reply && kiro_reply_settle(ctx->reply, &ctx->failure) == KIRO_OK) {
@@ -620,6 +627,8 @@ ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
     kiro_str   piece;
 
     ctx->state = NGX_HTTP_KIRO_DONE;
+
+    ngx_http_kiro_notice_settle(ctx);
 
     if (!ctx->stream) {
 

@@ -144,6 +144,12 @@ ngx_http_kiro_filter_drain(ngx_http_request_t *r)
             ctx->busy = 0;
         }
 
+        /* before its last words: the client may answer them at once */
+
+        if (kiro_reply_done(ctx->reply)) {
+            ngx_http_kiro_notice_settle(ctx);
+        }
+
         status = kiro_reply_next(ctx->reply, &piece);
 
         if (status == KIRO_OK) {

@@ -503,6 +503,7 @@ ngx_http_kiro_chat_body(ngx_http_request_t *r)
     }
 
     if (rc == NGX_OK) {
+        ngx_http_kiro_notice_give(ctx);
         ngx_http_kiro_count_prompt(ctx);
         ngx_http_kiro_exchange_start(r);
         return;

@@ -176,6 +176,13 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       0,
       NULL },
 
+    { ngx_string("kiro_truncation_notice"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, truncation_notice),
+      NULL },
+
     { ngx_string("kiro_thinking"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
@@ -343,6 +350,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
     conf->early_headers = NGX_CONF_UNSET_MSEC;
     conf->buffer_size = NGX_CONF_UNSET_SIZE;
     conf->max_response_size = NGX_CONF_UNSET_SIZE;
+    conf->truncation_notice = NGX_CONF_UNSET;
     conf->thinking = NGX_CONF_UNSET_UINT;
     conf->unknown_model = NGX_CONF_UNSET_UINT;
     conf->filter = NGX_CONF_UNSET_UINT;
@@ -379,6 +387,7 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->buffer_size, prev->buffer_size, 16384);
     ngx_conf_merge_size_value(conf->max_response_size,
                               prev->max_response_size, 32 * 1024 * 1024);
+    ngx_conf_merge_value(conf->truncation_notice, prev->truncation_notice, 1);
     ngx_conf_merge_uint_value(conf->thinking, prev->thinking,
                               KIRO_THINKING_AUTO);
     ngx_conf_merge_uint_value(conf->unknown_model, prev->unknown_model, 0);

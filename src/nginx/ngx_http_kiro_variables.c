@@ -24,7 +24,9 @@ typedef enum {
     NGX_HTTP_KIRO_VAR_STOP_REASON,
     NGX_HTTP_KIRO_VAR_ERROR,
     NGX_HTTP_KIRO_VAR_REQUEST_ID,
-    NGX_HTTP_KIRO_VAR_CONVERSATION
+    NGX_HTTP_KIRO_VAR_CONVERSATION,
+    NGX_HTTP_KIRO_VAR_NOTICE,
+    NGX_HTTP_KIRO_VAR_LOST_CALLS
 } ngx_http_kiro_variable_e;
 
 
@@ -32,6 +34,8 @@ static ngx_int_t ngx_http_kiro_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_kiro_variable_value(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx, uintptr_t data, ngx_str_t *value);
+static ngx_int_t ngx_http_kiro_variable_lost(ngx_http_kiro_ctx_t *ctx,
+    ngx_str_t *value);
 static ngx_int_t ngx_http_kiro_variable_number(ngx_http_request_t *r,
     ngx_str_t *value, const char *fmt, double number);
 
@@ -60,6 +64,8 @@ static ngx_http_variable_t  ngx_http_kiro_vars[] = {
     ngx_http_kiro_var("kiro_error", NGX_HTTP_KIRO_VAR_ERROR),
     ngx_http_kiro_var("kiro_request_id", NGX_HTTP_KIRO_VAR_REQUEST_ID),
     ngx_http_kiro_var("kiro_conversation", NGX_HTTP_KIRO_VAR_CONVERSATION),
+    ngx_http_kiro_var("kiro_notice", NGX_HTTP_KIRO_VAR_NOTICE),
+    ngx_http_kiro_var("kiro_lost_calls", NGX_HTTP_KIRO_VAR_LOST_CALLS),
 
       ngx_http_null_variable
 };
@@ -161,6 +167,13 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         *value = ctx->conversation;
         return NGX_OK;
 
+    case NGX_HTTP_KIRO_VAR_NOTICE:
+        *value = ctx->notice;
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_LOST_CALLS:
+        return ngx_http_kiro_variable_lost(ctx, value);
+
     case NGX_HTTP_KIRO_VAR_STREAM:
         if (ctx->kreq == NULL) {
             return NGX_DECLINED;
@@ -260,6 +273,33 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         value->len = info.stop_reason.len;
         return NGX_OK;
     }
+}
+
+
+static ngx_int_t
+ngx_http_kiro_variable_lost(ngx_http_kiro_ctx_t *ctx, ngx_str_t *value)
+{
+    kiro_reply_info  info;
+
+    if (ctx->reply == NULL) {
+        return NGX_DECLINED;
+    }
+
+    kiro_reply_get_info(ctx->reply, &info);
+
+    if (!info.lost_call) {
+        return NGX_DECLINED;
+    }
+
+    if (info.lost_calls.len == 0) {
+        ngx_str_set(value, "unknown");
+        return NGX_OK;
+    }
+
+    value->data = (u_char *) info.lost_calls.data;
+    value->len = info.lost_calls.len;
+
+    return NGX_OK;
 }
 
 

@@ -8,7 +8,7 @@
 
 
 #define NGX_HTTP_KIRO_ZONE_MAGIC   0x6b69726fU    /* "kiro" */
-#define NGX_HTTP_KIRO_ZONE_LAYOUT  2
+#define NGX_HTTP_KIRO_ZONE_LAYOUT  3
 
 
 static ngx_int_t ngx_http_kiro_zone_init(ngx_shm_zone_t *shm_zone, void *data);
@@ -151,6 +151,10 @@ ngx_http_kiro_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     zone->sh = sh;
     zone->shpool->data = sh;
+
+    if (ngx_http_kiro_notice_init(zone, shm_zone->shm.size) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     len = sizeof(" in kiro_zone \"\"") + shm_zone->shm.name.len;
 
