@@ -10,6 +10,13 @@ use Test::Kiro;
 
 my $t = Test::Kiro->new(location => 'kiro_retry_delay 1s 2s;')->start;
 my $soon = 1 * Test::Kiro::patience();
+my $logged = 0;
+
+sub told_as_closed {
+    my ($name) = @_;
+    is($t->last_access(++$logged)->{error}, 'client_closed', "$name: \$kiro_error");
+    return;
+}
 
 for my $mode (qw(close rst)) {
     for my $api (qw(openai anthropic)) {
@@ -29,18 +36,21 @@ for my $mode (qw(close rst)) {
         ok(Test::Kiro::wait_for($soon, sub { $t->stats->{open_streams} == 0 }), "$name: the upstream is closed")
             or diag 'after ' . (time - $began);
         is($t->stats->{streams_closed_by_client}, 1, "$name: by us");
+        told_as_closed($name);
 
         # before the first token
         $t->sim(POST => 'reset');
         $x = $ask->({ first_ms => 8000, text => 'late' }, stream => 1, abort => { after => 0.4, mode => $mode });
         $t->run($x);
         ok(Test::Kiro::wait_for($soon, sub { $t->stats->{open_streams} == 0 }), "$name: left before the first token");
+        told_as_closed($name);
 
         # while a collected answer is made
         $t->sim(POST => 'reset');
         $x = $ask->({ words => 200, gap_ms => 50 }, abort => { after => 0.5, mode => $mode });
         $t->run($x);
         ok(Test::Kiro::wait_for($soon, sub { $t->stats->{open_streams} == 0 }), "$name: left a collected answer");
+        told_as_closed($name);
 
         # between two attempts: there is no second one
         $t->sim(POST => 'reset');
@@ -48,12 +58,14 @@ for my $mode (qw(close rst)) {
         $t->run($x);
         sleep 1.8;
         is($t->stats->{generate}, 1, "$name: left between attempts, no other attempt");
+        told_as_closed($name);
 
         # while the upstream is deaf
         $t->sim(POST => 'reset');
         $x = $ask->('hang', abort => { after => 0.4, mode => $mode });
         $t->run($x);
         ok(Test::Kiro::wait_for($soon, sub { $t->stats->{open_streams} == 0 }), "$name: left a deaf upstream");
+        told_as_closed($name);
     }
 }
 
@@ -63,6 +75,7 @@ my $x = Test::Kiro::HTTP->new(port => $t->{port}, method => 'POST', path => '/v1
     raw => "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: "
         . length($body) . "\r\n\r\n" . substr($body, 0, 50_000), abort => { after => 0.3, mode => 'rst' });
 $t->run($x);
+told_as_closed('in the request body');
 $t->openai_object($t->openai('hello'), 'the next client is served');
 
 # A crowd that leaves at any time.

@@ -11,6 +11,7 @@ my $t = Test::Kiro->new(
     server => <<'EOT',
         location /gw/v1/ { kiro_pass main; }
         location /root/  { kiro_pass main; }
+        location /key/   { kiro_pass main; kiro_client_key sk-routes-key; }
         location /if/    { if ($http_x_if) { set $seen 1; } kiro_pass main; }
         location /ifp/   { if ($http_x_if) { kiro_pass main; } }
         location /named/ { try_files /no/such/file @named; }
@@ -65,9 +66,34 @@ for my $path (qw(/v1/messages?beta=true /v1/v1/messages /gw/v1/messages)) {
     $t->anthropic_object($t->anthropic('hello', path => $path), $path);
 }
 
-my $r = ($t->run($t->exchange('HEAD', '/v1/chat/completions')))[0];
-ok(!$r->{error} && $r->{status} >= 200, 'HEAD is answered');
-is($r->{body}, '', 'without a body');
+# Probes: HEAD tells that somebody is there, OPTIONS what a route takes, both without a key where there is nothing to guard.
+my $r;
+for my $path (qw(/v1/ /v1/chat/completions /v1/messages /v1/messages/count_tokens /v1/responses /v1/models /v1/models/claude-sonnet-4.5
+    /root/ /root/api/hello /root/v1/chat/completions /key/ /key/api/hello))
+{
+    $r = ($t->run($t->exchange('HEAD', $path)))[0];
+    is($r->{status}, 200, "HEAD $path") or diag $r->{error};
+    is($r->header('content-type'), 'application/json', 'type');
+    is($r->{in} // '', '', 'without a body');
+}
+for my $path (qw(/key/v1/chat/completions /key/v1/models)) {
+    $r = ($t->run($t->exchange('HEAD', $path)))[0];
+    is($r->{status}, 401, "HEAD $path without a key");
+    is($r->{in} // '', '', 'without a body');
+}
+for my $path (qw(/v1/nothing /v1/messages/nothing)) {
+    is(($t->run($t->exchange('HEAD', $path)))[0]{status}, 404, "HEAD $path");
+}
+is(($t->run($t->exchange('HEAD', '/v1/usage')))[0]{status}, 501, 'HEAD of what is not built');
+for ([ '/v1/chat/completions' => 'HEAD, POST, OPTIONS' ], [ '/v1/models' => 'GET, HEAD, OPTIONS' ], [ '/key/v1/messages' => 'HEAD, POST, OPTIONS' ]) {
+    my ($path, $allow) = @$_;
+    $r = ($t->run($t->exchange('OPTIONS', $path)))[0];
+    is("$r->{status} " . $r->header('allow'), "204 $allow", "OPTIONS $path");
+    is($r->{in}, '', 'without a body');
+}
+$t->error_shape(($t->run($t->exchange('OPTIONS', '/v1/nothing')))[0], 'openai', 404, 'OPTIONS of what there is not');
+is($t->get('/root/api/hello')->{status}, 200, 'GET api/hello');
+is($t->get('/key/api/hello')->{status}, 401, 'not without a key');
 
 # A connection is good for the next request after an error.
 my $x = $t->exchange('POST', '/v1/nothing', '{}', headers => [ Connection => 'keep-alive' ]);

@@ -255,6 +255,7 @@ typedef struct {
     ngx_http_complex_value_t        *pass;
     ngx_array_t                     *peers;       /* ngx_http_kiro_peer_t */
     ngx_str_t                        location;    /* prefix of the routes */
+    ngx_array_t                     *places;      /* of a server: ngx_str_t */
 
     ngx_array_t                     *keys;        /* ngx_http_kiro_key_t */
     ngx_array_t                     *aliases;     /* kiro_model_alias */
@@ -392,6 +393,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         first_seen:1;
     unsigned                         answered:1;  /* by the service */
     unsigned                         early:1;     /* headers before an answer */
+    unsigned                         left:1;      /* the client, before the end */
     unsigned                         count_only:1;
     unsigned                         settled:1;   /* lost calls are noted */
     unsigned                         filter:1;    /* kiro_filter */
@@ -409,6 +411,7 @@ extern ngx_module_t  ngx_http_kiro_module;
 /* ngx_http_kiro_handler.c */
 ngx_int_t ngx_http_kiro_handler(ngx_http_request_t *r);
 kiro_api ngx_http_kiro_dialect(ngx_http_request_t *r);
+ngx_uint_t ngx_http_kiro_probe(ngx_http_request_t *r);
 ngx_http_kiro_peer_t *ngx_http_kiro_find_peer(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 ngx_http_kiro_ctx_t *ngx_http_kiro_create_ctx(ngx_http_request_t *r);
@@ -478,6 +481,14 @@ ngx_int_t ngx_http_kiro_filter_drain(ngx_http_request_t *r);
 ngx_int_t ngx_http_kiro_filter_comment(ngx_http_request_t *r);
 ngx_int_t ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model);
 void ngx_http_kiro_sse_type(ngx_http_request_t *r);
+
+/* ngx_http_kiro_special.c */
+ngx_int_t ngx_http_kiro_special_add(ngx_conf_t *cf, ngx_str_t *location);
+ngx_uint_t ngx_http_kiro_special(ngx_http_request_t *r,
+    ngx_http_kiro_loc_conf_t *klcf);
+ngx_int_t ngx_http_kiro_special_header(ngx_http_request_t *r);
+ngx_chain_t *ngx_http_kiro_special_body(ngx_http_kiro_ctx_t *ctx,
+    ngx_chain_t *in);
 
 /* ngx_http_kiro_error.c */
 ngx_int_t ngx_http_kiro_send_failure(ngx_http_request_t *r,

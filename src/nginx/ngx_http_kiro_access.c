@@ -34,9 +34,9 @@ ngx_http_kiro_access_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    /* a browser's preflight carries no key */
+    /* a browser's preflight carries no key, nor does a probe */
 
-    if (r->method == NGX_HTTP_OPTIONS) {
+    if (r->method == NGX_HTTP_OPTIONS || ngx_http_kiro_probe(r)) {
         return NGX_DECLINED;
     }
 

@@ -31,4 +31,14 @@
 #endif
 
 
+/* what limit_req and limit_conn note on a request that they refuse */
+
+#if (nginx_version >= 1017006)
+#define ngx_http_kiro_limited(r)                                              \
+    ((r)->main->limit_req_status == 3 || (r)->main->limit_conn_status == 2)
+#else
+#define ngx_http_kiro_limited(r)  0
+#endif
+
+
 #endif /* _NGX_HTTP_KIRO_COMPAT_H_INCLUDED_ */

@@ -761,6 +761,7 @@ ngx_http_kiro_exchange_cleanup(void *data)
 {
     ngx_http_kiro_ctx_t *ctx = data;
 
+    ctx->left = (ctx->state != NGX_HTTP_KIRO_DONE);
     ctx->state = NGX_HTTP_KIRO_DONE;
 
     ngx_http_kiro_unwait(ctx);

@@ -4,8 +4,7 @@
  *
  *   - the body of an attempt: event-stream frames in, the dialect's SSE out;
  *   - kiro_filter: the same for an event-stream response of any other handler;
- *   - special responses in kiro_pass locations, which nginx or other modules
- *     made, get the dialect's JSON.
+ *   - special responses get the dialect's JSON, see ngx_http_kiro_special.c.
  */
 
 
@@ -21,9 +20,6 @@ static ngx_int_t ngx_http_kiro_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_kiro_filter_begin(ngx_http_request_t *r,
     ngx_http_kiro_loc_conf_t *klcf);
-static ngx_int_t ngx_http_kiro_replace_header(ngx_http_request_t *r);
-static ngx_int_t ngx_http_kiro_replace_body(ngx_http_request_t *r,
-    ngx_http_kiro_ctx_t *ctx, ngx_chain_t *in);
 static ngx_int_t ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx);
 static ngx_int_t ngx_http_kiro_filter_send(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx, kiro_str *piece);
@@ -36,7 +32,6 @@ static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 static ngx_int_t
 ngx_http_kiro_header_filter(ngx_http_request_t *r)
 {
-    ngx_http_kiro_ctx_t       *ctx;
     ngx_http_kiro_loc_conf_t  *klcf;
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
@@ -49,17 +44,13 @@ ngx_http_kiro_header_filter(ngx_http_request_t *r)
         return ngx_http_kiro_filter_begin(r, klcf);
     }
 
-    if (klcf->pass == NULL || r->headers_out.status < NGX_HTTP_BAD_REQUEST) {
-        return ngx_http_next_header_filter(r);
+    if (ngx_http_kiro_special(r, klcf)
+        && ngx_http_kiro_special_header(r) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
-
-    if (ctx && ctx->own) {
-        return ngx_http_next_header_filter(r);
-    }
-
-    return ngx_http_kiro_replace_header(r);
+    return ngx_http_next_header_filter(r);
 }
 
 
@@ -78,7 +69,7 @@ ngx_http_kiro_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     if (r == r->main && !ctx->filter) {
 
         if (ctx->replace) {
-            return ngx_http_kiro_replace_body(r, ctx, in);
+            in = ngx_http_kiro_special_body(ctx, in);
         }
 
         return ngx_http_next_body_filter(r, in);
@@ -417,111 +408,6 @@ ngx_http_kiro_filter_begin(ngx_http_request_t *r,
     r->main_filter_need_in_memory = 1;
 
     return ngx_http_next_header_filter(r);
-}
-
-
-static ngx_int_t
-ngx_http_kiro_replace_header(ngx_http_request_t *r)
-{
-    ngx_buf_t            *b;
-    ngx_str_t             body;
-    ngx_uint_t            status;
-    kiro_failure         *f;
-    kiro_failure_kind     kind;
-    ngx_http_kiro_ctx_t  *ctx;
-
-    ctx = ngx_http_kiro_create_ctx(r);
-    if (ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    f = &ctx->failure;
-    status = r->headers_out.status;
-
-    /* 494 to 499 are nginx's own words for a bad request */
-
-    kind = kiro_failure_of_status(status > 493 && status < 500 ? 400 : status);
-
-    if (f->kind != kind) {
-        kiro_failure_set(f, kind, "%s",
-                         kind == KIRO_FAIL_TOO_LARGE
-                         ? "the request body is larger than this server takes"
-                         : kind == KIRO_FAIL_TOO_MANY_REQUESTS
-                         ? "too many requests, try again later"
-                         : kind == KIRO_FAIL_UNAUTHENTICATED
-                         ? "not authenticated"
-                         : kind == KIRO_FAIL_FORBIDDEN
-                         ? "access is not allowed"
-                         : kind == KIRO_FAIL_NOT_FOUND
-                         ? "there is no such route here"
-                         : kind == KIRO_FAIL_CLIENT_TIMEOUT
-                         ? "the request did not arrive in time"
-                         : status < NGX_HTTP_INTERNAL_SERVER_ERROR
-                         ? "the request was refused"
-                         : "the gateway cannot serve this request now");
-    }
-
-    if (ngx_http_kiro_error_headers(r, ctx, f) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-
-    if (b == NULL || ngx_http_kiro_failure_json(r, ctx, f, &body) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    b->pos = body.data;
-    b->last = body.data + body.len;
-    b->memory = 1;
-    b->last_buf = 1;
-    b->last_in_chain = 1;
-
-    ctx->out_buf = b;
-    ctx->replace = 1;
-    ctx->own = 1;
-
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
-
-    ngx_http_clear_content_length(r);
-    ngx_http_clear_accept_ranges(r);
-    ngx_http_clear_last_modified(r);
-    ngx_http_clear_etag(r);
-
-    r->headers_out.content_length_n = body.len;
-
-    return ngx_http_next_header_filter(r);
-}
-
-
-static ngx_int_t
-ngx_http_kiro_replace_body(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
-    ngx_chain_t *in)
-{
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl, out;
-
-    for (cl = in; cl; cl = cl->next) {
-
-        b = cl->buf;
-
-        b->pos = b->last;
-        b->file_pos = b->file_last;
-
-        if (b->last_buf && ctx->out_buf) {
-
-            out.buf = ctx->out_buf;
-            out.next = NULL;
-
-            ctx->out_buf = NULL;
-
-            return ngx_http_next_body_filter(r, &out);
-        }
-    }
-
-    return ngx_http_next_body_filter(r, NULL);
 }
 
 

@@ -37,6 +37,9 @@ static ngx_http_kiro_route_t  ngx_http_kiro_routes[] = {
     { ngx_string(""), NGX_HTTP_KIRO_GET, KIRO_API_OPENAI_CHAT,
       ngx_http_kiro_root, 0 },
 
+    { ngx_string("api/hello"), NGX_HTTP_KIRO_GET, KIRO_API_ANTHROPIC,
+      ngx_http_kiro_root, 0 },
+
     { ngx_string("chat/completions"), NGX_HTTP_POST, KIRO_API_OPENAI_CHAT,
       ngx_http_kiro_chat, 0 },
 
@@ -90,6 +93,10 @@ ngx_http_kiro_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    /* a key that was refused does not matter where "satisfy any" let it pass */
+
+    ctx->failure.kind = KIRO_FAIL_NONE;
+
     path = ngx_http_kiro_path(r);
     route = ngx_http_kiro_route(r, &path);
 
@@ -116,6 +123,12 @@ ngx_http_kiro_handler(ngx_http_request_t *r)
         kiro_failure_set(&ctx->failure, KIRO_FAIL_NOT_FOUND,
                          "there is no such route here");
 
+    } else if (r->method == NGX_HTTP_HEAD && route->handler) {
+
+        /* a probe: it wants to know whether somebody is there */
+
+        return ngx_http_kiro_root(r);
+
     } else if (!(r->method & route->methods)) {
         return ngx_http_kiro_method(r, ctx, route);
 
@@ -136,21 +149,36 @@ ngx_http_kiro_method(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     ngx_str_t  allow;
 
     if (!(route->methods & NGX_HTTP_POST)) {
-        ngx_str_set(&allow, "GET, HEAD");
+        ngx_str_set(&allow, "GET, HEAD, OPTIONS");
 
     } else if (route->methods & NGX_HTTP_GET) {
-        ngx_str_set(&allow, "GET, HEAD, POST");
+        ngx_str_set(&allow, "GET, HEAD, POST, OPTIONS");
 
     } else {
-        ngx_str_set(&allow, "POST");
+        ngx_str_set(&allow, "HEAD, POST, OPTIONS");
     }
 
     if (ngx_http_kiro_add_header(r, "Allow", &allow) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (r->method == NGX_HTTP_OPTIONS) {
+        ctx->own = 1;
+
+        r->headers_out.status = NGX_HTTP_NO_CONTENT;
+        r->header_only = 1;
+
+        if (ngx_http_kiro_id_header(r, ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_send_header(r);
+    }
+
     kiro_failure_set(&ctx->failure, KIRO_FAIL_METHOD,
-                     "this route takes %s", (char *) allow.data);
+                     "this route takes %s",
+                     !(route->methods & NGX_HTTP_POST) ? "GET"
+                     : route->methods & NGX_HTTP_GET ? "GET and POST" : "POST");
 
     return ngx_http_kiro_send_failure(r, ctx, &ctx->failure);
 }
@@ -267,6 +295,25 @@ ngx_http_kiro_match(ngx_str_t *path)
     }
 
     return NULL;
+}
+
+
+/* HEAD of the prefix, or of what one client asks for before it begins */
+
+ngx_uint_t
+ngx_http_kiro_probe(ngx_http_request_t *r)
+{
+    ngx_str_t               path;
+    ngx_http_kiro_route_t  *route;
+
+    if (r->method != NGX_HTTP_HEAD) {
+        return 0;
+    }
+
+    path = ngx_http_kiro_path(r);
+    route = ngx_http_kiro_route(r, &path);
+
+    return route && route->handler == ngx_http_kiro_root;
 }
 
 

@@ -431,6 +431,10 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_kiro_special_add(cf, &conf->location) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kiro_module);
 
     kmcf->enabled = 1;

@@ -210,6 +210,22 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 
     case NGX_HTTP_KIRO_VAR_ERROR:
 
+        if (r->main->connection->timedout
+            && (ctx->left || ctx->failure.kind == KIRO_FAIL_NONE))
+        {
+            ngx_str_set(value, "client_timeout");
+            return NGX_OK;
+        }
+
+        if (ctx->left
+            || r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST
+            || (ctx->failure.kind == KIRO_FAIL_NONE && ctx->kreq == NULL
+                && r->main->connection->error))
+        {
+            ngx_str_set(value, "client_closed");
+            return NGX_OK;
+        }
+
         /* a failure that a retry healed is not the request's */
 
         if (ctx->failure.kind == KIRO_FAIL_NONE
