@@ -148,16 +148,35 @@ TEST(ReplyGate, AnEmptyAnswerWithAReasonIsAnAnswer) {
 }
 
 TEST(ReplyGate, ACutBeforeAnythingVisibleIsRetried) {
-    const std::string answers[] = {
-        tool("t1", "f", R"(,"input":"{\"a\":")"),
-        text_event("abc").substr(0, 50),
-        event("initial-response", "{}") + text_event("abc").substr(0, 1),
+    struct Row {
+        std::string bytes;
+        kiro_retry retry;
     };
-    for (const std::string &bytes : answers) {
-        const test::Outcome o = test::run(kOpenAiStream, bytes);
+    const Row rows[] = {
+        {tool("t1", "f", R"(,"input":"{\"a\":")"),
+         KIRO_RETRY_ONCE}, // between two messages: as if it had ended
+        {text_event("abc").substr(0, 50), KIRO_RETRY_BACKOFF},
+        {event("initial-response", "{}") + text_event("abc").substr(0, 1), KIRO_RETRY_BACKOFF},
+    };
+    for (const Row &row : rows) {
+        const test::Outcome o = test::run(kOpenAiStream, row.bytes);
         EXPECT_EQ(o.gate, KIRO_GATE_FAILED);
         EXPECT_EQ(o.failure.kind, KIRO_FAIL_UPSTREAM_CUT);
-        EXPECT_EQ(o.failure.retry, KIRO_RETRY_BACKOFF);
+        EXPECT_EQ(o.failure.retry, row.retry);
+    }
+}
+
+TEST(ReplyGate, WhatStandsBehindTheTailIsNoPartOfTheAnswer) {
+    const std::string answer = text_event("abc") + test::tail("END_TURN");
+    const std::string rest[] = {std::string("\0\0\0\0garbage that is no message", 30), answer,
+                                tool("t1", "f", R"(,"input":"{}","stop":true)") + test::tail("TOOL_USE")};
+    for (const std::string &more : rest) {
+        const test::Outcome o = test::run(kOpenAiStream, answer + more);
+        EXPECT_EQ(o.gate, KIRO_GATE_COMPLETE);
+        EXPECT_EQ(o.failure.kind, KIRO_FAIL_NONE);
+        const test::Seen seen = test::read_openai_stream(o.output);
+        EXPECT_EQ(seen.text, "abc");
+        EXPECT_TRUE(seen.tools.empty());
     }
 }
 

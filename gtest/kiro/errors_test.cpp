@@ -31,6 +31,13 @@ const Case kCases[] = {
      KIRO_RETRY_REFRESH},
     {403, "AccessDeniedException", R"({"Message":"Invalid token"})", KIRO_FAIL_AUTH_EXPIRED,
      KIRO_RETRY_REFRESH},
+    {400, "", R"({"message":"Invalid token"})", KIRO_FAIL_AUTH_EXPIRED, KIRO_RETRY_REFRESH},
+    {400, "", R"({"message":"Invalid token '}' at offset 7"})", KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER},
+    {400, "", R"({"Message":"The bearer token included in the request is invalid."})", KIRO_FAIL_AUTH_EXPIRED,
+     KIRO_RETRY_REFRESH},
+    {403, "", R"({"message":"The security token included in the request is expired"})",
+     KIRO_FAIL_AUTH_EXPIRED, KIRO_RETRY_REFRESH},
+    {400, "x#ExpiredTokenException:http://internal/", "", KIRO_FAIL_AUTH_EXPIRED, KIRO_RETRY_REFRESH},
     {403, "", R"({"message":"User is not authorized to make this call."})", KIRO_FAIL_ACCESS_DENIED,
      KIRO_RETRY_NEVER},
     {403, "", "<html><body>Request blocked.</body></html>", KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER},
@@ -38,6 +45,10 @@ const Case kCases[] = {
      KIRO_FAIL_SUSPENDED, KIRO_RETRY_NEVER},
     {403, "", R"({"message":"Your account is locked"})", KIRO_FAIL_SUSPENDED, KIRO_RETRY_NEVER},
     {423, "", "", KIRO_FAIL_SUSPENDED, KIRO_RETRY_NEVER},
+    {403, "", R"({"message":"Suspended because of suspicious activity."})", KIRO_FAIL_SUSPENDED,
+     KIRO_RETRY_NEVER},
+    {403, "", R"({"message":"Suspicious activity was found; temporary limits hold, nothing is suspended."})",
+     KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_NEVER},
     {403, "", R"({"reason":"FEATURE_NOT_SUPPORTED"})", KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER},
     // limits
     {402, "", "", KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER},
@@ -65,6 +76,10 @@ const Case kCases[] = {
      KIRO_RETRY_NEVER},
     {400, "", R"({"reason":"INVALID_MODEL_ID"})", KIRO_FAIL_MODEL_NOT_FOUND, KIRO_RETRY_NEVER},
     {400, "", R"({"reason":"TOOL_DUPLICATE"})", KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER},
+    {400, "", R"({"message":"Invalid tool use format."})", KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_ONCE},
+    {400, "", R"({"message":"profileArn is required for this request."})", KIRO_FAIL_UPSTREAM_REFUSED,
+     KIRO_RETRY_NEVER},
+    {400, "", R"({"message":"Invalid profileArn."})", KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER},
     {400, "", R"({"reason":"SOMETHING_NEW"})", KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER},
     {400, "com.amazon.aws.codewhisperer#ThrottlingException:http://x/", "", KIRO_FAIL_RATE_LIMITED,
      KIRO_RETRY_BACKOFF},
@@ -78,6 +93,20 @@ const Case kCases[] = {
     {408, "", "", KIRO_FAIL_UPSTREAM_TIMEOUT, KIRO_RETRY_BACKOFF},
     {599, "", "", KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_BACKOFF},
     {302, "", "", KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER},
+    {204, "", "", KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER},
+    {404, "", "<html>", KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_NEVER},
+    {405, "", "", KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_NEVER},
+    {409, "ConflictException", R"({"reason":"CUSTOMER_KMS_KEY_DISABLED"})", KIRO_FAIL_ACCESS_DENIED,
+     KIRO_RETRY_NEVER},
+    // 200 and no stream
+    {200, "", "<html>Welcome; the bearer token included in the request</html>", KIRO_FAIL_UPSTREAM_PROTOCOL,
+     KIRO_RETRY_NEVER},
+    {200, "", R"({"result":"ok"})", KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER},
+    {200, "", "", KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER},
+    {200, "", R"({"__type":"x#ThrottlingException"})", KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_BACKOFF},
+    {200, "", R"({"reason":"MONTHLY_REQUEST_COUNT"})", KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER},
+    {200, "", R"({"__type":"x#SomethingNew"})", KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER},
+    {200, "ServiceUnavailableException", "", KIRO_FAIL_UNAVAILABLE, KIRO_RETRY_BACKOFF},
     // a body that was cut behind the reason
     {429, "", R"({"reason":"DAILY_REQUEST_COUNT","mess)", KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER},
 };
@@ -128,6 +157,46 @@ TEST(KiroErrors, WhatAChangedRequestWouldHeal) {
     }
     EXPECT_STREQ(kiro_change_name(KIRO_CHANGE_DROP_FIELDS), "drop_fields");
     EXPECT_STREQ(kiro_change_name(KIRO_CHANGE_DROP_REASONING), "drop_reasoning");
+}
+
+TEST(KiroErrors, WhatNoRepetitionHeals) {
+    struct Row {
+        int status;
+        const char *body;
+        bool final;
+    };
+    for (const Row &row : {
+             Row{402, "", true},
+             {423, "", true},
+             {401, "", true}, // it was refreshed by then
+             {404, "", true},
+             {302, "", true},
+             {200, "<html>", true},
+             {429, R"({"message":"suspicious activity"})", true},
+             {429, "", false},
+             {429, R"({"retryAfterMilliseconds":9000000})", false},
+             {500, "", false},
+             {503, "", false},
+             {400, "", false}, // a status that nobody repeats
+         }) {
+        const kiro_failure f = upstream(row.status, row.body);
+        EXPECT_EQ(kiro_failure_final(&f) != 0, row.final) << row.status << ' ' << row.body;
+    }
+}
+
+TEST(KiroErrors, WordsThatClientsActOn) {
+    const auto message = [](int status, std::string_view body, std::string_view after = "") {
+        return std::string(upstream(status, body, "", after).message);
+    };
+    EXPECT_NE(message(429, "", "7").find("try again in 7s"), std::string::npos);
+    EXPECT_NE(message(429, R"({"retryAfterMilliseconds":1200})").find("try again in 2s"), std::string::npos);
+    EXPECT_NE(message(400, R"({"reason":"THINKING_SIGNATURE_INVALID"})").find("signature in thinking block"),
+              std::string::npos);
+    EXPECT_NE(message(400, R"({"reason":"IMAGE_FORMAT_UNSUPPORTED"})").find("ould not process image"),
+              std::string::npos);
+    EXPECT_NE(message(400, R"({"reason":"IMAGE_SIZE_EXCEEDED"})").find("image exceeds"), std::string::npos);
+    EXPECT_NE(message(400, R"({"reason":"DOCUMENT_MODEL_NOT_SUPPORTED"})").find("does not support PDF"),
+              std::string::npos);
 }
 
 TEST(KiroErrors, UpstreamTextIsNotEchoed) {
@@ -190,6 +259,15 @@ TEST(KiroErrors, InStream) {
     EXPECT_EQ(kind("ContentLengthExceededException", "{}"), KIRO_FAIL_CONTEXT_OVERFLOW);
     EXPECT_EQ(kind("validationError", R"({"__type":"x#ThrottlingException"})"), KIRO_FAIL_RATE_LIMITED);
     EXPECT_EQ(kind("SomethingNew", ""), KIRO_FAIL_UPSTREAM_ERROR);
+    EXPECT_EQ(kind("ThrottlingException", "{}"), KIRO_FAIL_RATE_LIMITED);
+    EXPECT_EQ(kind("InternalServerException", R"({"reason":"MODEL_TEMPORARILY_UNAVAILABLE"})"),
+              KIRO_FAIL_OVERLOADED);
+    EXPECT_EQ(kind("ModelStreamErrorException", "{}"), KIRO_FAIL_UPSTREAM_ERROR);
+    // a reason is more exact than any name, a __type than the frame's header
+    EXPECT_EQ(kind("throttlingError", R"({"__type":"ValidationException","reason":"PROMPT_TOO_LONG"})"),
+              KIRO_FAIL_CONTEXT_OVERFLOW);
+    EXPECT_EQ(kind("error", R"({"__type":"ThrottlingException","reason":"SOMETHING_NEW"})"),
+              KIRO_FAIL_RATE_LIMITED);
     EXPECT_EQ(kind("500", "", "Encountered unexpectedly high load"), KIRO_FAIL_OVERLOADED);
 }
 

@@ -105,8 +105,9 @@ typedef enum {
     KIRO_RETRY_REFRESH,         /* refresh the token, then once more */
     KIRO_RETRY_BACKOFF,         /* wait, then again */
     KIRO_RETRY_NOW,             /* again at once (stale keepalive connection) */
-    KIRO_RETRY_CHANGED          /* again at once, if kiro_request_change() takes
+    KIRO_RETRY_CHANGED,         /* again at once, if kiro_request_change() takes
                                    the failure's change */
+    KIRO_RETRY_ONCE             /* wait, then again, but once a request */
 } kiro_retry;
 
 /* What makes a second attempt of the same request promising. */
@@ -141,6 +142,12 @@ const char *kiro_failure_name(kiro_failure_kind kind);
 
 /* "drop_fields" for KIRO_CHANGE_DROP_FIELDS; never NULL. */
 const char *kiro_change_name(kiro_change change);
+
+/*
+ * Not 0: the same request will fail the same way until a person does something,
+ * or for hours. Clients are told not to try again where they would.
+ */
+int kiro_failure_final(const kiro_failure *f);
 
 /* The HTTP status that the dialect uses for this kind. */
 int kiro_failure_status(kiro_api api, kiro_failure_kind kind);

@@ -58,6 +58,19 @@ constexpr std::array kNames{
 };
 static_assert(kNames.size() == KIRO_FAIL_MAX, "one row a kind");
 
+struct Final {
+    kiro_failure_kind kind;
+    bool always; // else if the core said that a retry is in vain
+};
+
+constexpr std::array kFinal{
+    Final{KIRO_FAIL_QUOTA, true},           Final{KIRO_FAIL_SUSPENDED, true},
+    Final{KIRO_FAIL_LOGIN_REQUIRED, true},  Final{KIRO_FAIL_AUTH_EXPIRED, true},
+    Final{KIRO_FAIL_UPSTREAM_TLS, true},    Final{KIRO_FAIL_NOT_BUILT, true},
+    Final{KIRO_FAIL_RATE_LIMITED, false},   Final{KIRO_FAIL_UPSTREAM_ERROR, false},
+    Final{KIRO_FAIL_UPSTREAM_EMPTY, false}, Final{KIRO_FAIL_UPSTREAM_PROTOCOL, false},
+};
+
 struct StatusKind {
     int status;
     kiro_failure_kind kind;
@@ -148,6 +161,12 @@ const char *kiro_change_name(kiro_change change) {
         return "repair_output";
     }
     return "none";
+}
+
+int kiro_failure_final(const kiro_failure *f) {
+    return std::any_of(kFinal.begin(), kFinal.end(), [f](const Final &row) {
+        return row.kind == f->kind && (row.always || f->retry == KIRO_RETRY_NEVER);
+    });
 }
 
 int kiro_failure_status(kiro_api api, kiro_failure_kind kind) {

@@ -53,20 +53,43 @@ constexpr Meaning kExpired{
 constexpr Meaning kProfile{
     KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
     "Kiro asks for a profile ARN; the operator should set profile_arn for this account."};
+constexpr Meaning kOtherProfile{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                                "Kiro does not accept the profile ARN; the operator should check profile_arn "
+                                "and region of this account."};
 constexpr Meaning kRefused{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
                            "Kiro refused the request as invalid."};
-constexpr Meaning kSignature{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_CHANGED,
-                             "Kiro does not accept the signature of a thinking block in the conversation.",
-                             KIRO_CHANGE_DROP_REASONING};
+// The words make clients leave thinking blocks out.
+constexpr Meaning kSignature{
+    KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_CHANGED,
+    "Invalid signature in thinking block: Kiro does not accept the conversation's reasoning.",
+    KIRO_CHANGE_DROP_REASONING};
 constexpr Meaning kFields{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_CHANGED,
                           "Kiro refused the request's reasoning settings for this model.",
                           KIRO_CHANGE_DROP_FIELDS};
 constexpr Meaning kTools{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
                          "Kiro refused the request: its tools, tool calls or tool results are not valid."};
+// Seen in passing too, where nothing is wrong with the request.
+constexpr Meaning kToolFormat{
+    KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_ONCE,
+    "Kiro refused the request: its tools, tool calls or tool results are not valid."};
+// Clients know these by "could not process image", "image exceeds", "does not support PDF" and drop what is
+// meant.
 constexpr Meaning kImage{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
-                         "Kiro refused an image: its format, size or number is not supported."};
+                         "Could not process image: Kiro does not take its format."};
+constexpr Meaning kImageSize{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                             "An image exceeds what Kiro takes in bytes or pixels."};
+constexpr Meaning kImageCount{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                              "The request has more images than Kiro takes."};
 constexpr Meaning kDocument{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
-                            "Kiro refused a document: its format, size or number is not supported."};
+                            "Kiro refused a document: its format or name is not supported."};
+constexpr Meaning kDocumentModel{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                                 "The model does not support PDF documents."};
+constexpr Meaning kDocumentSize{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                                "A document has more bytes or pages than Kiro takes."};
+constexpr Meaning kDocumentCount{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                                 "The request has more documents than Kiro takes."};
+constexpr Meaning kDocumentLocked{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+                                  "A document is password protected."};
 constexpr Meaning kTooLarge{KIRO_FAIL_TOO_LARGE, KIRO_RETRY_NEVER, "The request is too large for Kiro."};
 constexpr Meaning kNoOperation{
     KIRO_FAIL_UPSTREAM_ERROR, KIRO_RETRY_NEVER,
@@ -78,7 +101,11 @@ constexpr Meaning kUnavailable{KIRO_FAIL_UNAVAILABLE, KIRO_RETRY_BACKOFF,
                                "Kiro is unavailable at the moment."};
 constexpr Meaning kTimeout{KIRO_FAIL_UPSTREAM_TIMEOUT, KIRO_RETRY_BACKOFF, "Kiro did not answer in time."};
 constexpr Meaning kOdd{KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER,
-                       "Kiro answered with an unexpected status."};
+                       "Kiro answered with an unexpected status; the operator should check the endpoint."};
+constexpr Meaning kNoStream{
+    KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER,
+    "What answered is not Kiro, or a proxy answered in its place; the operator should "
+    "check the endpoint."};
 
 struct Named {
     string_view name;
@@ -115,19 +142,19 @@ constexpr std::array kReasons{
     Named{"TOOL_DUPLICATE", kTools},
     Named{"TOOL_SCHEMA_INVALID", kTools},
     Named{"TOOL_USE_RESULT_MISMATCH", kTools},
-    Named{"IMAGE_COUNT_EXCEEDED", kImage},
-    Named{"IMAGE_DIMENSION_EXCEEDED", kImage},
+    Named{"IMAGE_COUNT_EXCEEDED", kImageCount},
+    Named{"IMAGE_DIMENSION_EXCEEDED", kImageSize},
     Named{"IMAGE_FORMAT_UNSUPPORTED", kImage},
     Named{"IMAGE_MIME_MISMATCH", kImage},
-    Named{"IMAGE_SIZE_EXCEEDED", kImage},
+    Named{"IMAGE_SIZE_EXCEEDED", kImageSize},
     Named{"DISALLOWED_FILE_TYPE", kDocument},
     Named{"INVALID_DOCUMENT_NAME", kDocument},
-    Named{"DOCUMENT_COUNT_EXCEEDED", kDocument},
+    Named{"DOCUMENT_COUNT_EXCEEDED", kDocumentCount},
     Named{"DOCUMENT_DUPLICATE_NAME", kDocument},
-    Named{"DOCUMENT_MAXIMUM_PAGES_EXCEEDED", kDocument},
-    Named{"DOCUMENT_MODEL_NOT_SUPPORTED", kDocument},
-    Named{"DOCUMENT_PASSWORD_PROTECTED", kDocument},
-    Named{"DOCUMENT_SIZE_EXCEEDED", kDocument},
+    Named{"DOCUMENT_MAXIMUM_PAGES_EXCEEDED", kDocumentSize},
+    Named{"DOCUMENT_MODEL_NOT_SUPPORTED", kDocumentModel},
+    Named{"DOCUMENT_PASSWORD_PROTECTED", kDocumentLocked},
+    Named{"DOCUMENT_SIZE_EXCEEDED", kDocumentSize},
     Named{"INVALID_CONVERSATION_ID", kRefused},
     Named{"REQUEST_BODY_INVALID", kRefused},
     Named{"REQUEST_BODY_INVALID_JSON", kRefused},
@@ -173,7 +200,9 @@ constexpr std::array kTexts{
     Text{"i am experiencing high traffic", kAnywhere, kCapacity},
     Text{"monthly_request_count", kAny4xx | kInStream, kMonthly},
     Text{"maximum request reached for this month", kAny4xx | kInStream, kMonthly},
-    Text{"suspicious activity", kAny4xx | kInStream, kCooling},
+    Text{"temporary limits", kAny4xx | kInStream, kCooling},
+    Text{"bearer token included in the request", k400 | kAuth | kInStream, kExpired},
+    Text{"security token included in the request", k400 | kAuth | kInStream, kExpired},
     Text{"bearer token", kAuth, kExpired},
     Text{"invalid token", kAuth, kExpired},
     Text{"token has expired", kAuth, kExpired},
@@ -181,9 +210,11 @@ constexpr std::array kTexts{
     Text{"suspended", kAuth | k423, kSuspended},
     Text{"unusual user activity", kAuth | k423, kSuspended},
     Text{" locked", kAuth | k423, kSuspended},
+    Text{"suspicious activity", kAny4xx | kInStream, kCooling},
     Text{"too many requests, please wait", kAny4xx | kInStream, kThrottled},
     Text{"profilearn is required", kAny4xx | kInStream, kProfile},
-    Text{"invalid tool use format", k400 | kInStream, kTools},
+    Text{"invalid profilearn", kAny4xx | kInStream, kOtherProfile},
+    Text{"invalid tool use format", k400 | kInStream, kToolFormat},
     Text{"invalid model", k400 | kInStream, kModel},
     Text{"you have reached the limit", k400 | kOther4xx | kInStream, kQuota},
 };
@@ -192,6 +223,7 @@ constexpr std::array kTexts{
 constexpr std::array kTypes{
     Named{"ThrottlingException", kThrottled},
     Named{"throttlingError", kThrottled},
+    Named{"TooManyRequestsException", kThrottled},
     Named{"ServiceQuotaExceededException", kQuota},
     Named{"AccessDeniedException", kDenied},
     Named{"ExpiredTokenException", kExpired},
@@ -208,6 +240,8 @@ constexpr std::array kTypes{
     Named{"InternalFailure", kInternal},
     Named{"error", kInternal},
     Named{"ModelStreamErrorException", kInternal},
+    Named{"ModelTimeoutException", kTimeout},
+    Named{"ModelNotReadyException", kCapacity},
     Named{"ServiceUnavailableException", kUnavailable},
     Named{"serviceUnavailableError", kUnavailable},
 };
@@ -218,9 +252,9 @@ struct Status {
 };
 
 constexpr std::array kStatuses{
-    Status{400, kRefused},     Status{401, kExpired},     Status{402, kQuota},    Status{403, kDenied},
-    Status{404, kNoOperation}, Status{408, kTimeout},     Status{413, kTooLarge}, Status{423, kSuspended},
-    Status{429, kThrottled},   Status{503, kUnavailable}, Status{504, kTimeout},
+    Status{400, kRefused},     Status{401, kExpired},     Status{402, kQuota},       Status{403, kDenied},
+    Status{404, kNoOperation}, Status{405, kNoOperation}, Status{408, kTimeout},     Status{413, kTooLarge},
+    Status{423, kSuspended},   Status{429, kThrottled},   Status{503, kUnavailable}, Status{504, kTimeout},
 };
 
 constexpr std::size_t kLookedAt = 64 * 1024;
@@ -252,6 +286,12 @@ bool contains(string_view haystack, string_view needle) noexcept {
                        [](char a, char b) { return lower(a) == b; }) != haystack.end();
 }
 
+// Apart from case and a full stop.
+bool equal(string_view text, string_view lower_case) noexcept {
+    text = text.substr(0, text.find_last_not_of(". ") + 1);
+    return text.size() == lower_case.size() && contains(text, lower_case);
+}
+
 template <class Table> const Meaning *find_name(const Table &table, string_view name) noexcept {
     for (const auto &row : table) {
         if (row.name == name) {
@@ -264,6 +304,7 @@ template <class Table> const Meaning *find_name(const Table &table, string_view 
 struct Body {
     string_view type;
     string_view reason;
+    string_view message;
     std::uint64_t wait = 0; // ms
 };
 
@@ -278,6 +319,8 @@ Body read_body(string_view text) noexcept {
                 body.type = exception_name(member.value);
             } else if (member.key == "reason") {
                 body.reason = member.value;
+            } else if (member.key == "message" || member.key == "Message") {
+                body.message = member.value;
             }
         } else if (member.kind == json::Kind::number && member.key == "retryAfterMilliseconds") {
             body.wait = json::to_uint(member.value).value_or(0);
@@ -310,9 +353,13 @@ const Meaning *find_text(const Table &table, const Refusal &refusal, unsigned wh
 }
 
 Meaning meaning_of(const Refusal &refusal, const Body &body) noexcept {
-    const unsigned where = under(refusal.status);
+    const bool ok = refusal.status == 200; // whose body is no stream: an exception, or a stranger's page
+    const unsigned where = ok ? kInStream : under(refusal.status);
     if (where == kNowhere) {
         return kOdd;
+    }
+    if (ok && body.reason.empty() && body.type.empty() && refusal.type.empty()) {
+        return kNoStream;
     }
     const bool unspecific = body.reason.empty() || body.reason == "REQUEST_BODY_INVALID";
     if (const Meaning *meaning = unspecific ? find_text(kFieldTexts, refusal, where) : nullptr) {
@@ -324,6 +371,10 @@ Meaning meaning_of(const Refusal &refusal, const Body &body) noexcept {
     if (const Meaning *meaning = find_text(kTexts, refusal, where)) {
         return *meaning;
     }
+    // All that some hosts say with 400; more words would be about something else.
+    if (where == k400 && equal(body.message, "invalid token")) {
+        return kExpired;
+    }
     // A status says more than a bare exception name where both speak of the login or of limits.
     if (refusal.status == 401 || refusal.status == 402 || refusal.status == 423 || refusal.status == 429) {
         return by_status(refusal.status);
@@ -334,7 +385,7 @@ Meaning meaning_of(const Refusal &refusal, const Body &body) noexcept {
     if (const Meaning *meaning = find_name(kTypes, exception_name(refusal.type))) {
         return *meaning;
     }
-    return by_status(refusal.status);
+    return ok ? kNoStream : by_status(refusal.status);
 }
 
 } // namespace
@@ -352,12 +403,20 @@ void classify(const Refusal &full, kiro_failure &failure) noexcept {
 
     const Body body = read_body(refusal.body);
     const Meaning meaning = meaning_of(refusal, body);
-    kiro_failure_set(&failure, meaning.kind, "%s", meaning.message);
+    const std::uint64_t wait =
+        std::min(std::max(body.wait, retry_after_ms(refusal.retry_after, refusal.now)), kLongestWait);
+    if (wait > 0 && meaning.kind == KIRO_FAIL_RATE_LIMITED) {
+        // Codex reads the delay from the words.
+        kiro_failure_set(&failure, meaning.kind,
+                         "Kiro limits the rate of requests of this account; try again in %us.",
+                         static_cast<unsigned>((wait + 999) / 1000));
+    } else {
+        kiro_failure_set(&failure, meaning.kind, "%s", meaning.message);
+    }
     failure.retry = meaning.retry;
     failure.change = meaning.change;
     failure.upstream_status = refusal.status;
-    const std::uint64_t wait = std::max(body.wait, retry_after_ms(refusal.retry_after, refusal.now));
-    failure.retry_after_ms = static_cast<std::uint32_t>(std::min(wait, kLongestWait));
+    failure.retry_after_ms = static_cast<std::uint32_t>(wait);
 }
 
 } // namespace kiro::kiro

@@ -101,6 +101,10 @@ struct ReplyReader::TypeName {
     Type type;
 };
 
+bool ReplyReader::content(Type type) noexcept {
+    return type == Type::text || type == Type::reasoning || type == Type::tool;
+}
+
 ReplyReader::Type ReplyReader::classify(string_view headers) {
     // Events that are not here carry nothing for a client.
     static constexpr std::array kEvents{
@@ -383,6 +387,10 @@ std::span<const chat::Event> ReplyReader::take(const eventstream::Frame &frame) 
         } else {
             headers_.clear();
         }
+    }
+
+    if (metadata_ && metered_ && content(type_)) { // behind the tail stands nothing of this answer
+        return {};
     }
 
     const string_view payload = frame.payload.empty() ? "{}" : frame.payload;

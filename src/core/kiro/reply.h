@@ -78,6 +78,7 @@ private:
     };
 
     Type classify(std::string_view headers);
+    static bool content(Type type) noexcept;
     void emit(const chat::Event &event) noexcept;
     void flush_signature();
     void emit_reasoning(std::string_view text);

@@ -83,7 +83,11 @@ void Turn::feed(string_view bytes) {
         }
     }
     if (!done() && decoder_.fault() != eventstream::Fault::none) {
-        fail(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_BACKOFF, "Kiro sent a corrupt message.");
+        if (reader_.complete()) { // nothing that a client would see is missing
+            eof();
+        } else {
+            fail(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_BACKOFF, "Kiro sent a corrupt message.");
+        }
     }
 }
 
@@ -120,9 +124,12 @@ void Turn::finish_whole() {
 
 void Turn::finish_cut() {
     const bool nothing = state_ == State::waiting && !reader_.truncated() && decoder_.pending() == 0;
-    const kiro_failure cut = nothing ? empty()
-                                     : made(KIRO_FAIL_UPSTREAM_CUT, KIRO_RETRY_BACKOFF,
-                                            "Kiro's answer ended before it was complete.");
+    // A clean end without the tail may be the service's habit: asking again costs as much as the answer.
+    const bool clean = decoder_.pending() == 0;
+    const kiro_failure cut = nothing
+                                 ? empty()
+                                 : made(KIRO_FAIL_UPSTREAM_CUT, clean ? KIRO_RETRY_ONCE : KIRO_RETRY_BACKOFF,
+                                        "Kiro's answer ended before it was complete.");
     if (!committed_) {
         fail(cut);
         return;
