@@ -35,6 +35,9 @@
 /* an error body of the upstream beyond this is not looked at */
 #define NGX_HTTP_KIRO_ERROR_BODY     65536
 
+/* of 429, whatever kiro_retries says */
+#define NGX_HTTP_KIRO_RATE_RETRIES   2
+
 #define NGX_HTTP_KIRO_ID_LEN         24
 
 
@@ -330,12 +333,15 @@ typedef struct {
     off_t                            length;      /* left of the body, -1: none */
     ngx_str_t                        error_type;
     ngx_str_t                        retry_after;
-    ngx_buf_t                       *error_body;
+    ngx_str_t                        content_type;
+    ngx_str_t                        encoding;
+    ngx_buf_t                       *error_body;  /* of what is no stream */
 
     unsigned                         headers:1;   /* parsed */
     unsigned                         chunked:1;
     unsigned                         close:1;     /* connection is not kept */
     unsigned                         eof:1;       /* the body is whole */
+    unsigned                         seen:1;      /* its first byte */
     unsigned                         gate_timedout:1;
 } ngx_http_kiro_attempt_t;
 
@@ -389,6 +395,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         has_id:1;
     unsigned                         stream:1;
     unsigned                         refreshed:1;
+    unsigned                         once:1;      /* KIRO_RETRY_ONCE was made */
     unsigned                         waiting:1;   /* in the account's queue */
     unsigned                         first_seen:1;
     unsigned                         answered:1;  /* by the service */
@@ -468,8 +475,13 @@ void ngx_http_kiro_upstream_conf(ngx_http_kiro_loc_conf_t *klcf,
 
 /* ngx_http_kiro_gate.c */
 ngx_int_t ngx_http_kiro_gate(ngx_http_request_t *sr);
+ngx_int_t ngx_http_kiro_no_stream(ngx_http_request_t *sr,
+    ngx_http_kiro_attempt_t *at);
 ngx_int_t ngx_http_kiro_input_filter_init(void *data);
 ngx_int_t ngx_http_kiro_input_filter(void *data, ssize_t bytes);
+
+/* ngx_http_kiro_inflate.c */
+ngx_int_t ngx_http_kiro_inflate(ngx_pool_t *pool, ngx_str_t *text);
 
 /* ngx_http_kiro_outcome.c */
 void ngx_http_kiro_attempt_end(ngx_http_request_t *sr, ngx_int_t rc);

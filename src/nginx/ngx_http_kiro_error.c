@@ -114,11 +114,23 @@ ngx_http_kiro_error_headers(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         if (ngx_http_kiro_add_header(r, "Retry-After", &value) != NGX_OK) {
             return NGX_ERROR;
         }
+
+        /* SDKs look for the exact one first */
+
+        value.data = ngx_pnalloc(r->pool, NGX_INT32_LEN);
+        if (value.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        value.len = ngx_sprintf(value.data, "%uD", f->retry_after_ms)
+                    - value.data;
+
+        if (ngx_http_kiro_add_header(r, "retry-after-ms", &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
-    if (f->kind == KIRO_FAIL_QUOTA || f->kind == KIRO_FAIL_SUSPENDED
-        || f->kind == KIRO_FAIL_LOGIN_REQUIRED)
-    {
+    if (kiro_failure_final(f)) {
         ngx_str_set(&value, "false");
 
         if (ngx_http_kiro_add_header(r, "x-should-retry", &value) != NGX_OK) {

@@ -469,6 +469,16 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return;
     }
 
+    if (f->retry == KIRO_RETRY_ONCE) {
+
+        if (ctx->once) {
+            ngx_http_kiro_exchange_fail(r, ctx);
+            return;
+        }
+
+        ctx->once = 1;
+    }
+
     ngx_http_kiro_exchange_backoff(r, ctx);
 }
 
@@ -477,18 +487,44 @@ static void
 ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
     ngx_msec_t                 delay;
+    ngx_uint_t                 most;
     kiro_failure              *f;
     ngx_http_kiro_loc_conf_t  *klcf;
 
     f = &ctx->failure;
     klcf = ctx->conf;
 
-    if (ctx->retries >= klcf->retries) {
+    most = klcf->retries;
+
+    if (f->kind == KIRO_FAIL_RATE_LIMITED) {
+
+        /* each refusal makes the service's penalty longer */
+
+        most = ngx_min(most, NGX_HTTP_KIRO_RATE_RETRIES);
+    }
+
+    if (ctx->retries >= most) {
+
+        if (f->kind == KIRO_FAIL_UPSTREAM_EMPTY && ctx->retries) {
+
+            /* the same body gets the same: clients shall not go on */
+
+            f->retry = KIRO_RETRY_NEVER;
+        }
+
         ngx_http_kiro_exchange_fail(r, ctx);
         return;
     }
 
     delay = klcf->retry_delay << ngx_min(ctx->retries, 16);
+
+    if (f->kind == KIRO_FAIL_OVERLOADED) {
+
+        /* capacity comes back slowly */
+
+        delay *= 5;
+    }
+
     delay = ngx_min(delay, klcf->retry_delay_max);
     delay = delay / 2 + ngx_random() % (delay / 2 + 1);
 

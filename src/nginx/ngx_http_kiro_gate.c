@@ -9,8 +9,10 @@
 #include "ngx_http_kiro.h"
 
 
-static ngx_int_t ngx_http_kiro_gate_bytes(ngx_http_kiro_ctx_t *ctx, u_char *p,
-    size_t n);
+static ngx_int_t ngx_http_kiro_gate_bytes(ngx_http_request_t *sr,
+    ngx_http_kiro_ctx_t *ctx, u_char *p, size_t n);
+static ngx_uint_t ngx_http_kiro_gate_streams(ngx_http_kiro_ctx_t *ctx,
+    u_char *p, size_t n);
 static ngx_int_t ngx_http_kiro_gate_verdict(ngx_http_request_t *sr,
     ngx_http_kiro_ctx_t *ctx);
 static ngx_int_t ngx_http_kiro_input_chain(ngx_http_request_t *sr, u_char *p,
@@ -54,7 +56,7 @@ ngx_http_kiro_gate(ngx_http_request_t *sr)
                 size = (size_t) ngx_min((off_t) (b->last - b->pos),
                                         at->chunked_ctx.size);
 
-                rc = ngx_http_kiro_gate_bytes(ctx, b->pos, size);
+                rc = ngx_http_kiro_gate_bytes(sr, ctx, b->pos, size);
 
                 b->pos += size;
                 at->chunked_ctx.size -= size;
@@ -88,7 +90,7 @@ ngx_http_kiro_gate(ngx_http_request_t *sr)
             at->eof = (at->length == 0);
         }
 
-        rc = ngx_http_kiro_gate_bytes(ctx, b->pos, size);
+        rc = ngx_http_kiro_gate_bytes(sr, ctx, b->pos, size);
 
         if (rc != NGX_OK) {
             return rc;
@@ -111,12 +113,67 @@ ngx_http_kiro_gate(ngx_http_request_t *sr)
 }
 
 
+/* the body is kept to tell what it says */
+
+ngx_int_t
+ngx_http_kiro_no_stream(ngx_http_request_t *sr, ngx_http_kiro_attempt_t *at)
+{
+    at->error_body = ngx_create_temp_buf(sr->pool, 4096);
+
+    return at->error_body ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Does the body of a 200 begin as it should?  A message of the event stream has
+ * less than 32 megabytes, so its first byte is 0 or 1, and a page's is not.  The
+ * type alone may be wrong, and proxies change it.
+ */
+
+static ngx_uint_t
+ngx_http_kiro_gate_streams(ngx_http_kiro_ctx_t *ctx, u_char *p, size_t n)
+{
+    ngx_http_kiro_attempt_t  *at;
+
+    static ngx_str_t  type = ngx_string("application/vnd.amazon.eventstream");
+
+    at = &ctx->attempt;
+
+    if (ctx->call != KIRO_CALL_MODEL) {
+        return at->encoding.len == 0;
+    }
+
+    if (n) {
+        return *p < 2;
+    }
+
+    /* nothing came: an empty page, or an empty answer */
+
+    return at->content_type.len == 0
+           || (at->content_type.len >= type.len
+               && ngx_strncasecmp(at->content_type.data, type.data, type.len)
+                  == 0);
+}
+
+
 static ngx_int_t
-ngx_http_kiro_gate_bytes(ngx_http_kiro_ctx_t *ctx, u_char *p, size_t n)
+ngx_http_kiro_gate_bytes(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx,
+    u_char *p, size_t n)
 {
     size_t      size;
     u_char     *start;
     ngx_buf_t  *b;
+
+    if (n && !ctx->attempt.seen) {
+        ctx->attempt.seen = 1;
+
+        if (ctx->attempt.error_body == NULL
+            && !ngx_http_kiro_gate_streams(ctx, p, n)
+            && ngx_http_kiro_no_stream(sr, &ctx->attempt) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
 
     b = ctx->attempt.error_body;
 
@@ -155,6 +212,7 @@ ngx_http_kiro_gate_bytes(ngx_http_kiro_ctx_t *ctx, u_char *p, size_t n)
 static ngx_int_t
 ngx_http_kiro_gate_verdict(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 {
+    size_t                    size;
     kiro_reply_info           info;
     ngx_http_upstream_t      *u;
     ngx_http_kiro_attempt_t  *at;
@@ -166,9 +224,18 @@ ngx_http_kiro_gate_verdict(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 
     ngx_add_timer(u->peer.connection->read, u->conf->read_timeout);
 
-    if (at->status.code != NGX_HTTP_OK) {
+    if (at->eof && !at->seen && at->error_body == NULL
+        && !ngx_http_kiro_gate_streams(ctx, NULL, 0)
+        && ngx_http_kiro_no_stream(sr, at) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-        if (!at->eof) {
+    if (at->error_body) {
+
+        size = at->error_body->last - at->error_body->start;
+
+        if (!at->eof && size < NGX_HTTP_KIRO_ERROR_BODY) {
             return NGX_AGAIN;
         }
 

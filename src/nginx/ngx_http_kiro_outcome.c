@@ -8,6 +8,9 @@
 #include "ngx_http_kiro.h"
 
 
+static void ngx_http_kiro_attempt_broken(ngx_http_kiro_ctx_t *ctx,
+    ngx_http_upstream_t *u, ngx_int_t rc);
+static void ngx_http_kiro_attempt_refused(ngx_http_kiro_ctx_t *ctx);
 static ngx_uint_t ngx_http_kiro_tls_refused(ngx_http_upstream_t *u);
 static void ngx_http_kiro_attempt_log_refusal(ngx_http_kiro_ctx_t *ctx,
     kiro_str body);
@@ -63,37 +66,10 @@ ngx_http_kiro_attempt_end(ngx_http_request_t *sr, ngx_int_t rc)
         return;
     }
 
-    if (at->headers && !at->chunked && at->length == -1
-        && rc == NGX_HTTP_BAD_GATEWAY && !at->gate_timedout)
+    if (at->headers && at->error_body == NULL
+        && (rc == NGX_HTTP_BAD_GATEWAY || rc == NGX_HTTP_GATEWAY_TIME_OUT))
     {
-        /* a body that lasts until the connection is closed is whole now */
-
-        at->eof = 1;
-
-        if (at->status.code == NGX_HTTP_OK) {
-            kiro_reply_time(ctx->reply, ngx_time());
-            (void) kiro_reply_eof(ctx->reply);
-
-            switch (kiro_reply_gate(ctx->reply)) {
-
-            case KIRO_GATE_COMMIT:
-            case KIRO_GATE_COMPLETE:
-                ngx_http_kiro_first_token(ctx);
-                u->state->status = NGX_HTTP_OK;
-                ctx->outcome = NGX_HTTP_KIRO_COMPLETE;
-                return;
-
-            case KIRO_GATE_FAILED:
-                ctx->failure = *kiro_reply_failure(ctx->reply);
-                ctx->outcome = NGX_HTTP_KIRO_FAILED;
-                return;
-
-            default:
-                break;
-            }
-        }
-
-        ngx_http_kiro_attempt_classify(ctx, rc);
+        ngx_http_kiro_attempt_broken(ctx, u, rc);
         return;
     }
 
@@ -115,6 +91,50 @@ ngx_http_kiro_attempt_end(ngx_http_request_t *sr, ngx_int_t rc)
     }
 
     ngx_http_kiro_attempt_classify(ctx, rc);
+}
+
+
+/* the body of a 200 ended before HTTP said so: the answer may be whole */
+
+static void
+ngx_http_kiro_attempt_broken(ngx_http_kiro_ctx_t *ctx, ngx_http_upstream_t *u,
+    ngx_int_t rc)
+{
+    kiro_failure              f;
+    ngx_http_kiro_attempt_t  *at;
+
+    at = &ctx->attempt;
+
+    kiro_reply_time(ctx->reply, ngx_time());
+
+    if (!at->chunked && at->length == -1 && rc == NGX_HTTP_BAD_GATEWAY) {
+
+        /* this one lasts until the connection is closed */
+
+        at->eof = 1;
+        (void) kiro_reply_eof(ctx->reply);
+
+    } else {
+        ngx_http_kiro_attempt_classify(ctx, rc);
+        ctx->outcome = NGX_HTTP_KIRO_PENDING;
+        f = ctx->failure;
+        (void) kiro_reply_abort(ctx->reply, &f);
+    }
+
+    switch (kiro_reply_gate(ctx->reply)) {
+
+    case KIRO_GATE_COMMIT:
+    case KIRO_GATE_COMPLETE:
+        ngx_http_kiro_first_token(ctx);
+        u->state->status = NGX_HTTP_OK;
+        ctx->outcome = NGX_HTTP_KIRO_COMPLETE;
+        return;
+
+    default:
+        ctx->failure = *kiro_reply_failure(ctx->reply);
+        ctx->outcome = NGX_HTTP_KIRO_FAILED;
+        return;
+    }
 }
 
 
@@ -171,7 +191,7 @@ ngx_http_kiro_attempt_log_refusal(ngx_http_kiro_ctx_t *ctx, kiro_str body)
     ngx_memcpy(text, body.data, len);
 
     for (p = text; p < text + len; p++) {
-        if (*p < 0x20 || *p == 0x7f) {
+        if (*p < 0x20 || *p >= 0x7f) {
             *p = ' ';
         }
     }
@@ -182,28 +202,61 @@ ngx_http_kiro_attempt_log_refusal(ngx_http_kiro_ctx_t *ctx, kiro_str body)
 }
 
 
+/* another status than 200, or no event stream */
+
+static void
+ngx_http_kiro_attempt_refused(ngx_http_kiro_ctx_t *ctx)
+{
+    kiro_str                  body;
+    ngx_str_t                 text;
+    ngx_log_t                *log;
+    ngx_http_kiro_attempt_t  *at;
+
+    at = &ctx->attempt;
+    log = ctx->request->connection->log;
+
+    text.data = at->error_body->pos;
+    text.len = at->error_body->last - at->error_body->pos;
+
+    if (at->encoding.len
+        && ngx_http_kiro_inflate(ctx->request->pool, &text) != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "kiro: an error of the service is not readable: %uz "
+                      "bytes, compressed", text.len);
+        text.len = 0;
+    }
+
+    body = ngx_http_kiro_str(&text);
+
+    kiro_upstream_failure(at->status.code, ngx_http_kiro_str(&at->error_type),
+                          ngx_http_kiro_str(&at->retry_after), body,
+                          &ctx->failure);
+
+    if (ctx->failure.kind == KIRO_FAIL_UPSTREAM_PROTOCOL) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "kiro: status %ui with %uz bytes that are no event "
+                      "stream: is this the service, or a proxy?",
+                      at->status.code, text.len);
+    }
+
+    ngx_http_kiro_attempt_log_refusal(ctx, body);
+}
+
+
 /* sets ctx->failure for an attempt that ended without a verdict of the reply */
 
 void
 ngx_http_kiro_attempt_classify(ngx_http_kiro_ctx_t *ctx, ngx_int_t rc)
 {
-    kiro_str                  body;
     ngx_http_kiro_attempt_t  *at;
 
     at = &ctx->attempt;
 
     ctx->outcome = NGX_HTTP_KIRO_FAILED;
 
-    if (at->headers && at->status.code != NGX_HTTP_OK && at->error_body) {
-
-        body.data = (char *) at->error_body->pos;
-        body.len = at->error_body->last - at->error_body->pos;
-
-        kiro_upstream_failure(at->status.code,
-                              ngx_http_kiro_str(&at->error_type),
-                              ngx_http_kiro_str(&at->retry_after),
-                              body, &ctx->failure);
-        ngx_http_kiro_attempt_log_refusal(ctx, body);
+    if (at->headers && at->error_body) {
+        ngx_http_kiro_attempt_refused(ctx);
         return;
     }
 
@@ -225,8 +278,11 @@ ngx_http_kiro_attempt_classify(ngx_http_kiro_ctx_t *ctx, ngx_int_t rc)
                          "the service sent a malformed response");
 
     } else {
-        kiro_failure_set(&ctx->failure, KIRO_FAIL_UPSTREAM_CONNECT,
-                         "the service cannot be reached");
+        kiro_failure_set(&ctx->failure, KIRO_FAIL_UPSTREAM_CONNECT, "%s",
+                         at->request && at->request->upstream
+                         && at->request->upstream->request_sent
+                         ? "the service closed the connection without an answer"
+                         : "the service cannot be reached");
     }
 
     ctx->failure.retry = KIRO_RETRY_BACKOFF;

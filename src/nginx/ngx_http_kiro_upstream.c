@@ -429,6 +429,10 @@ ngx_http_kiro_process_header(ngx_http_request_t *sr)
         (name.len == sizeof(s) - 1                                            \
          && ngx_strncasecmp(name.data, (u_char *) s, sizeof(s) - 1) == 0)
 
+#define ngx_http_kiro_value_is(s)                                             \
+        (value.len == sizeof(s) - 1                                           \
+         && ngx_strncasecmp(value.data, (u_char *) s, sizeof(s) - 1) == 0)
+
         if (ngx_http_kiro_is("content-length")) {
             at->length = ngx_atoof(value.data, value.len);
 
@@ -464,6 +468,22 @@ ngx_http_kiro_process_header(ngx_http_request_t *sr)
             if (at->retry_after.data == NULL) {
                 return NGX_ERROR;
             }
+
+        } else if (ngx_http_kiro_is("content-type")) {
+            at->content_type.len = value.len;
+            at->content_type.data = ngx_pstrdup(sr->pool, &value);
+            if (at->content_type.data == NULL) {
+                return NGX_ERROR;
+            }
+
+        } else if (ngx_http_kiro_is("content-encoding")
+                   && !ngx_http_kiro_value_is("identity"))
+        {
+            at->encoding.len = value.len;
+            at->encoding.data = ngx_pstrdup(sr->pool, &value);
+            if (at->encoding.data == NULL) {
+                return NGX_ERROR;
+            }
         }
     }
 }
@@ -478,11 +498,20 @@ ngx_http_kiro_header_done(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
     at = &ctx->attempt;
     u = sr->upstream;
 
+    if (at->status.code == 101) {
+        ngx_log_error(NGX_LOG_ERR, sr->connection->log, 0,
+                      "upstream switched protocols unasked");
+        return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+    }
+
     if (at->status.code < NGX_HTTP_OK) {
 
         /* 100 Continue and such: the real header follows */
 
         ngx_memzero(&at->status, sizeof(ngx_http_status_t));
+        at->length = -1;
+        at->chunked = 0;
+        at->close = 0;
         sr->state = 0;
         u->process_header = ngx_http_kiro_process_status_line;
 
@@ -510,11 +539,10 @@ ngx_http_kiro_header_done(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
         at->length = -1;
     }
 
-    if (at->status.code != NGX_HTTP_OK) {
-        at->error_body = ngx_create_temp_buf(sr->pool, 4096);
-        if (at->error_body == NULL) {
-            return NGX_ERROR;
-        }
+    if (at->status.code != NGX_HTTP_OK
+        && ngx_http_kiro_no_stream(sr, at) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     u->process_header = ngx_http_kiro_gate;
