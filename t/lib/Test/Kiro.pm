@@ -379,7 +379,7 @@ sub _spawn {
 sub _alive {
     my ($self, $pid) = @_;
     return 0 unless $pid;
-    return 0 if $self->{reaped}{$pid};
+    return 0 if exists $self->{reaped}{$pid};
     if (waitpid($pid, WNOHANG) == $pid) { $self->{reaped}{$pid} = $?; $self->{exit}{$pid} = $?; return 0 }
     return 1;
 }

@@ -122,12 +122,16 @@ sub children {
     return grep { Test::Kiro::slurp("/proc/$_/stat") =~ /^\d+ \(.*\) \S $master /s } map { m{(\d+)} } glob '/proc/[0-9]*';
 }
 
-# Bytes of all processes of nginx: what is shared counts once (PSS).
+# Bytes of all processes of nginx without files: what they share counts once. Files are shared with whoever
+# else runs here, so their share changes.
 sub memory {
     my ($self) = @_;
     my $sum = 0;
     for my $pid ($self->{nginx_pid}, $self->children) {
-        $sum += $1 * 1024 if Test::Kiro::slurp("/proc/$pid/smaps_rollup") =~ /^Pss:\s+(\d+) kB/m;
+        my $text = Test::Kiro::slurp("/proc/$pid/smaps_rollup");
+        my @kb = $text =~ /^Pss_(?:Anon|Shmem):\s+(\d+) kB/mg;
+        @kb = $text =~ /^Pss:\s+(\d+) kB/m unless @kb;
+        $sum += $_ * 1024 for @kb;
     }
     return $sum;
 }
