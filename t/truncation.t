@@ -14,6 +14,7 @@ my $t = Test::Kiro->new(
     http     => 'kiro_account second { %%SOURCE%% endpoint %%SCHEME%%://kiro_runtime; ssl_trusted_certificate %%CA%%; ssl_name localhost; models_interval off; }',
     server   => <<'EOT',
         location /off/ { kiro_pass main; kiro_client_key kiro-first-client-key tester; kiro_truncation_notice off; }
+        location /early/ { kiro_pass main; kiro_client_key kiro-first-client-key tester; kiro_retries 0; kiro_early_headers 100ms; }
         location /second/ { kiro_pass second; kiro_client_key kiro-first-client-key tester; }
 EOT
 )->secret($other)->start;
@@ -53,7 +54,17 @@ sub ask {
     }, %o);
 }
 
-sub one { my ($x) = @_; return ($t->run($x))[0] }
+# Runs requests until they are in the access log as well.
+my $sent = 0;
+sub run {
+    my (@x) = @_;
+    $t->run(60, @x);
+    $sent += @x;
+    my $log = "$t->{dir}/logs/access.log";
+    Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { Test::Kiro::slurp($log) =~ tr/\n// >= $sent });
+    return @x;
+}
+sub one { return (run(@_))[0] }
 
 sub answer {
     my ($api, $r, $stream, $name) = @_;
@@ -90,7 +101,7 @@ for my $api (qw(openai anthropic responses)) {
         }
     }
 }
-my @log = $t->access(54);
+my @log = $t->access;
 is_deeply([ map { $_->{lost} } @log[ 0 .. 2 ] ], [ 'write_file', '', '' ], '$kiro_lost_calls');
 is_deeply([ map { $_->{notice} } @log[ 0 .. 2 ] ], [ '', 'write_file', '' ], '$kiro_notice');
 is($log[0]{conversation}, $log[1]{conversation}, 'one conversation');
@@ -117,8 +128,8 @@ one(ask('openai', $first, { words => 3 }, base => '/off'));
 is(told('switched off'), 0, 'nor where it is switched off');
 
 # Counting does not see it.
-my @count = map { json($t->post('/v1/messages/count_tokens', { model => 'claude-sonnet-4-5', tools => $tools{anthropic},
-    messages => [ { role => 'user', content => $_ } ] })->{body})->{input_tokens} } $first, beginning();
+my @count = map { json(one($t->exchange(POST => '/v1/messages/count_tokens', { model => 'claude-sonnet-4-5', tools => $tools{anthropic},
+    messages => [ { role => 'user', content => $_ } ] }))->{body})->{input_tokens} } $first, beginning();
 is($count[0], $count[1], 'count_tokens is the same');
 
 # A request that fails, or loses a call again, leaves it to be told again: also when it is the client's retry.
@@ -151,6 +162,15 @@ for my $broken ([ 502, 'end', { %call, cut => { events => 3 } } ], [ 502, 'excep
     }
 }
 
+# The same behind headers that could not wait.
+$first = beginning();
+my $early = one(ask('openai', $first, { %call, first_ms => 800, cut => { events => 3 } }, base => '/early'));
+is($early->{status}, 200, 'a stream whose headers were early');
+like($early->{body}, qr/"error"/, 'ends with an error');
+is(($t->access)[-1]{lost}, 'write_file', 'which is known to have lost the call');
+one(ask('openai', $first, { words => 3 }));
+is(told('early headers'), 1, 'and is told');
+
 # Attempts of one request tell it once each.
 $t->{location} =~ s/kiro_retries 0/kiro_retries 2/;
 $t->reload;
@@ -181,8 +201,8 @@ one(ask('openai', $first, { words => 3 }));
 is(told('after the kill, good answer'), 0, 'once');
 
 # The client's own limit is no loss.
-my $x = $t->openai(scripted({ text => 'One two three four', tools => [ { input => { path => 'a' }, split => 3 } ] }),
-    stream => 1, body => { tools => $tools{openai}, max_tokens => 1 });
+my $x = one($t->openai_x(scripted({ text => 'One two three four', tools => [ { input => { path => 'a' }, split => 3 } ] }),
+    stream => 1, body => { tools => $tools{openai}, max_tokens => 1 }));
 is(answer('openai', $x, 1, 'the limit of the client')->{finish}, 'length', 'cut by the client');
 is(($t->access)[-1]{lost}, '', 'which is not the service\'s doing');
 
@@ -198,7 +218,7 @@ $t->{http} .= ' kiro_zone small:256k;';
 $t->reload;
 my @many = map { beginning() } 0 .. 128;
 one(ask('openai', $many[0], $lose));
-for (my $i = 1; $i < @many; $i += 32) { $t->run(60, map { ask('openai', $_, $lose) } @many[ $i .. $i + 31 ]) }
+for (my $i = 1; $i < @many; $i += 32) { run(map { ask('openai', $_, $lose) } @many[ $i .. $i + 31 ]) }
 one(ask('openai', $many[0], { words => 3 }));
 is(told('the oldest'), 0, 'a full table forgets the oldest');
 for my $i (1, 32, 64, 128) {

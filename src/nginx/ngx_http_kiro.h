@@ -384,7 +384,8 @@ struct ngx_http_kiro_ctx_s {
     ngx_str_t                        account;
     ngx_str_t                        model;
     ngx_str_t                        conversation;
-    ngx_str_t                        notice;      /* lost calls told to the model */
+    ngx_str_t                        lost;        /* calls of this answer */
+    ngx_str_t                        notice;      /* calls told to the model */
     uint64_t                         notice_serial;
     ngx_msec_t                       first_token;
     ngx_uint_t                       attempts;

@@ -14,6 +14,8 @@
 #define NGX_HTTP_KIRO_LOSS_EXPIRES   3600000
 
 
+static void ngx_http_kiro_notice_names(ngx_http_kiro_ctx_t *ctx,
+    kiro_str *tools, ngx_str_t *names);
 static void ngx_http_kiro_notice_key(ngx_http_kiro_ctx_t *ctx, u_char *key);
 static void ngx_http_kiro_notice_put(ngx_http_kiro_ctx_t *ctx,
     kiro_str *tools);
@@ -91,17 +93,7 @@ ngx_http_kiro_notice_give(ngx_http_kiro_ctx_t *ctx)
 
     ctx->notice_serial = serial;
 
-    if (len == 0) {
-        ngx_str_set(&ctx->notice, "unknown");
-        return;
-    }
-
-    ctx->notice.data = ngx_pnalloc(ctx->request->pool, len);
-
-    if (ctx->notice.data) {
-        ngx_memcpy(ctx->notice.data, text, len);
-        ctx->notice.len = len;
-    }
+    ngx_http_kiro_notice_names(ctx, &tools, &ctx->notice);
 }
 
 
@@ -122,13 +114,12 @@ ngx_http_kiro_notice_settle(ngx_http_kiro_ctx_t *ctx)
 
     if (info.lost_call) {
 
+        ngx_http_kiro_notice_names(ctx, &info.lost_calls, &ctx->lost);
+
         ngx_log_error(NGX_LOG_NOTICE, ctx->request->connection->log, 0,
-                      "kiro: the service cut the call of the tool \"%*s\", it "
+                      "kiro: the service cut the call of the tool \"%V\", it "
                       "was not passed on; %s; if this is frequent, have the "
-                      "client ask for smaller steps",
-                      info.lost_calls.len ? info.lost_calls.len
-                                          : sizeof("unknown") - 1,
-                      info.lost_calls.len ? info.lost_calls.data : "unknown",
+                      "client ask for smaller steps", &ctx->lost,
                       ctx->conf->truncation_notice
                       ? "the conversation's next request tells the model"
                       : "the model is not told, \"kiro_truncation_notice\" is "
@@ -145,6 +136,26 @@ ngx_http_kiro_notice_settle(ngx_http_kiro_ctx_t *ctx)
         && kiro_reply_failure(ctx->reply)->kind == KIRO_FAIL_NONE)
     {
         ngx_http_kiro_notice_drop(ctx);
+    }
+}
+
+
+/* for variables and the log */
+
+static void
+ngx_http_kiro_notice_names(ngx_http_kiro_ctx_t *ctx, kiro_str *tools,
+    ngx_str_t *names)
+{
+    if (tools->len == 0) {
+        ngx_str_set(names, "unknown");
+        return;
+    }
+
+    names->data = ngx_pnalloc(ctx->request->pool, tools->len);
+
+    if (names->data) {
+        ngx_memcpy(names->data, tools->data, tools->len);
+        names->len = tools->len;
     }
 }
 

@@ -34,8 +34,6 @@ static ngx_int_t ngx_http_kiro_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_kiro_variable_value(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx, uintptr_t data, ngx_str_t *value);
-static ngx_int_t ngx_http_kiro_variable_lost(ngx_http_kiro_ctx_t *ctx,
-    ngx_str_t *value);
 static ngx_int_t ngx_http_kiro_variable_number(ngx_http_request_t *r,
     ngx_str_t *value, const char *fmt, double number);
 
@@ -172,7 +170,8 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_LOST_CALLS:
-        return ngx_http_kiro_variable_lost(ctx, value);
+        *value = ctx->lost;
+        return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_STREAM:
         if (ctx->kreq == NULL) {
@@ -289,33 +288,6 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         value->len = info.stop_reason.len;
         return NGX_OK;
     }
-}
-
-
-static ngx_int_t
-ngx_http_kiro_variable_lost(ngx_http_kiro_ctx_t *ctx, ngx_str_t *value)
-{
-    kiro_reply_info  info;
-
-    if (ctx->reply == NULL) {
-        return NGX_DECLINED;
-    }
-
-    kiro_reply_get_info(ctx->reply, &info);
-
-    if (!info.lost_call) {
-        return NGX_DECLINED;
-    }
-
-    if (info.lost_calls.len == 0) {
-        ngx_str_set(value, "unknown");
-        return NGX_OK;
-    }
-
-    value->data = (u_char *) info.lost_calls.data;
-    value->len = info.lost_calls.len;
-
-    return NGX_OK;
 }
 
 
