@@ -147,6 +147,12 @@ for my $name (sort keys %api) {
     is($s->{text}, 'I cannot.', 'what there is, after a second try');
     is(attempts(), 2, 'two attempts');
 
+    $r = $a->{ask}->(scripted({ text => '{"town":"Bergen"}' }, { status => 400, reason => 'CONTENT_LENGTH_EXCEEDS_THRESHOLD' }),
+        body => $format{$name});
+    $s = $a->{object}->($r, "$name, the repair fails");
+    is($s->{text}, '{"town":"Bergen"}', 'the first answer after all');
+    is(attempts(), 2, 'two attempts');
+
     $r = $a->{ask}->(scripted({ text => '{"town":"Oslo"}' }), stream => 1, body => $format{$name});
     $s = $a->{stream}->($r, "$name, streams are not repaired");
     is($s->{text}, '{"town":"Oslo"}', 'as it is');

@@ -92,18 +92,53 @@ for my $stream (0, 1) {
     is(lc($results->[1]{status} // ''), 'error', 'the second one as an error');
 }
 
-# A call whose input is cut or broken must not look like a good one.
-for my $what ([ 'toolcut', 'cut' ], [ 'badtool', 'broken' ]) {
-    my ($plan, $name) = @$what;
-    my $r = $t->openai(scripted($plan), body => { tools => \@openai });
-    if ($r->{status} == 200) {
-        my $o = $t->openai_object($r, "openai, $name call, collected");
-        is_deeply([ grep { ref $_->{input} ne 'HASH' } @{ $o->{tools} } ], [], 'no call without an object');
+# A call whose input is cut or broken must not look like a good one: it is tried again, and if nothing better comes the
+# answer says that it reached its length.
+my $whole = [ { tools => [ { input => \%input } ] } ];
+my %dialect = (
+    openai    => [ sub { $t->openai(@_, body => { tools => \@openai }) }, sub { $t->openai_stream(@_) }, sub { $t->openai_object(@_) }, 'finish', 'length', 'tool_calls' ],
+    anthropic => [ sub { $t->anthropic(@_, body => { tools => \@anthropic }) }, sub { $t->anthropic_stream(@_) }, sub { $t->anthropic_object(@_) }, 'stop', 'max_tokens', 'tool_use' ],
+    responses => [ sub { $t->responses(@_, body => { tools => [ map { { type => 'function', %{ $_->{function} } } } @openai ] }) },
+        sub { $t->responses_stream(@_) }, sub { $t->responses_object(@_) }, 'status', 'incomplete', 'completed' ],
+);
+my %cut = (
+    'without its stop' => { tools => [ { input => { city => 'Paris' }, split => 2, no_stop => JSON::PP::true } ] },
+    'that is no JSON'  => { tools => [ { input => '{"city":"Par', split => 2 } ] },
+    'that ends with the connection' =>
+        { tools => [ { input => { city => 'Paris' }, split => 2, no_stop => JSON::PP::true } ], no_tail => JSON::PP::true },
+);
+for my $name (sort keys %dialect) {
+    my ($ask, $stream, $object, $word, $length, $calls) = @{ $dialect{$name} };
+    for my $cut (sort keys %cut) {
+        for my $streamed (0, 1) {
+            my $read = $streamed ? $stream : $object;
+            my $what = "$name, a call $cut, " . ($streamed ? 'streamed' : 'collected');
+            my $before = $t->seen;
+            my $s = $read->($ask->(scripted($cut{$cut}, $whole->[0]), stream => $streamed), "$what, then whole");
+            is($t->seen - $before, 2, 'tried again');
+            is_deeply([ map { $_->{input} } @{ $s->{tools} } ], [ \%input ], 'the whole call');
+            is($s->{$word}, $calls, $calls);
+            $before = $t->seen;
+            $s = $read->($ask->(scripted($cut{$cut}), stream => $streamed), $what);
+            cmp_ok($t->seen - $before, '>', 1, 'tried again');
+            is_deeply($s->{tools}, [], 'no call');
+            is($s->{$word}, $length, $length);
+            $s = $read->($ask->(scripted({ text => 'Let me see.', %{ $cut{$cut} } }), stream => $streamed), "$what, behind text");
+            is_deeply($s->{tools}, [], 'no call');
+            is($s->{text}, 'Let me see.', 'the text');
+            is($s->{$word}, $length, $length);
+        }
     }
-    else { $t->error_shape($r, 'openai', 502, "openai, $name call, collected") }
-    $r = $t->anthropic(scripted($plan), stream => 1, body => { tools => \@anthropic });
-    if ($r->{status} == 200) { $t->anthropic_stream($r, "anthropic, $name call, streamed") }
-    else                     { $t->error_shape($r, 'anthropic', 502, "anthropic, $name call, streamed") }
+}
+
+# One event for each slice of a long input.
+my %long = (path => 'a', text => join '', map { chr(0x1f600 + $_ % 64) . "\x{e9}\n\"" } 1 .. 20_000);
+for my $name (sort keys %dialect) {
+    my ($ask, $stream) = @{ $dialect{$name} };
+    my $r = $ask->(scripted({ tools => [ { name => 'get_time', input => \%long, split => 7 } ] }), stream => 1);
+    my $s = $stream->($r, "$name, a long call");
+    is_deeply($s->{tools}[0]{input}, \%long, 'nothing is lost');
+    cmp_ok(scalar(() = $r->{body} =~ /input_json_delta|"arguments":"|arguments\.delta"/g), '>', 50, 'many pieces');
 }
 
 # Too many for the service, perhaps: whoever operates us must see why requests fail.

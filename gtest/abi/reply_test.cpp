@@ -348,8 +348,9 @@ TEST(ReplyPing, OnlyBetweenEventsOfAnOpenStream) {
 }
 
 TEST(ReplyTools, NotForwardedUnlessTheInputIsAnObject) {
-    const char *bad[] = {R"([1])",  R"(1)",   R"(\"x\")", R"({\"a\":})", R"({\"a\":1)", R"({\"a\":\"\n\"})",
-                         R"({}{})", R"(null)"};
+    const char *bad[] = {R"([1])",        R"(1)",    R"(\"x\")", R"({\"a\":})",         R"({\"a\":1)",
+                         R"({\"a\":1,})", R"({}{})", R"(null)",  R"({\"a\":\"\\\n\"})", R"({\"a\":\n\u0001})",
+                         R"({\"a\":\"\n)"};
     for (const char *input : bad) {
         const std::string bytes = text_event("t") + whole_tool("t1", "f", input) + test::tail("TOOL_USE");
         for (const test::Mode &mode : test::kModes) {
@@ -379,6 +380,13 @@ TEST(ReplyTools, InputForms) {
          "{\"a\":\"\xf0\x9f\x99\x82\"}"},
         {tool("t1", "f", R"(,"input":"{\"a\":\"\ud83d\"}","stop":true)"), "{\"a\":\"\xef\xbf\xbd\"}"},
         {tool("t1", "f", R"(,"input":"{\"a\":\"\\ud83d\"}","stop":true)"), "{\"a\":\"\xef\xbf\xbd\"}"},
+        // what comes in place of an input that is still to come
+        {tool("t1", "f", R"(,"input":{})") + tool("t1", "f", R"(,"input":"{\"a\":1}")") +
+             tool("t1", "f", R"(,"input":{},"stop":true)"),
+         R"({"a":1})"},
+        // control characters in strings
+        {whole_tool("t1", "f", R"({\"a\":\"1\n2\t\u0001\\n\\\\\"})"), R"({"a":"1\n2\t\u0001\n\\"})"},
+        {whole_tool("t1", "f", R"({\n\"a\":\"\\\"\n\"})"), R"({"a":"\"\n"})"},
         {tool("t1", "f", "") + tool("t1", "", R"(,"input":"{}")") + tool("t1", "", R"(,"stop":true)"), "{}"},
     };
     for (const Row &row : rows) {

@@ -164,4 +164,117 @@ TEST(ReplySlices, OfFreeformTools) {
     EXPECT_EQ(strings_of(output, "delta").size(), 4u);
 }
 
+struct Settled {
+    kiro_status status;
+    test::Seen seen;
+    kiro_reply_info info{};
+    kiro_failure failure{};
+};
+
+// As nginx does when no attempt is left.
+Settled settle(test::Reply &reply, const test::Mode &mode, const kiro_failure &why) {
+    Settled result{kiro_reply_settle(reply.get(), &why), {}};
+    kiro_reply_get_info(reply.get(), &result.info);
+    result.failure = *kiro_reply_failure(reply.get());
+    if (result.status == KIRO_OK) {
+        EXPECT_EQ(kiro_reply_gate(reply.get()), KIRO_GATE_COMPLETE);
+        kiro_reply_commit(reply.get());
+        kiro_str piece{};
+        EXPECT_EQ(kiro_reply_next(reply.get(), &piece), KIRO_OK);
+        EXPECT_NO_THROW(result.seen = test::read(mode, {piece.data, piece.len}))
+            << std::string_view(piece.data, piece.len);
+    }
+    return result;
+}
+
+test::Reply fed(const test::Mode &mode, std::string_view bytes, const kiro_request *request = nullptr) {
+    kiro_reply_options opts{};
+    opts.api = mode.api;
+    opts.stream = mode.stream;
+    opts.request = request;
+    opts.model = {"m", 1};
+    opts.id = {"0123456789abcdef", 16};
+    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
+    kiro_reply_feed(reply.get(), bytes.data(), bytes.size());
+    kiro_reply_eof(reply.get());
+    return reply;
+}
+
+TEST(ReplySettle, ACutCallAloneIsRetriedAndThenReachedItsLength) {
+    const std::string answers[] = {
+        fragment(R"({\"a\":1)") + stop() + test::tail("TOOL_USE"),
+        fragment(R"({\"a\":1)") + test::tail("TOOL_USE"),
+        fragment(R"({\"a\":1)"),
+        event("reasoningContentEvent", R"({"redactedContent":"AAEC"})") + fragment(R"({\"a\":1)") + stop() +
+            test::tail("TOOL_USE"),
+        event("reasoningContentEvent", R"({"signature":"AAEC"})") + fragment(R"({\"a\":1)"),
+    };
+    for (const std::string &bytes : answers) {
+        for (const test::Mode &mode : test::kModes) {
+            test::Reply reply = fed(mode, bytes);
+            ASSERT_EQ(kiro_reply_gate(reply.get()), KIRO_GATE_FAILED) << mode.name;
+            const kiro_failure why = *kiro_reply_failure(reply.get());
+            EXPECT_EQ(why.kind, KIRO_FAIL_UPSTREAM_CUT);
+            EXPECT_EQ(why.retry, KIRO_RETRY_BACKOFF);
+            kiro_str none;
+            EXPECT_EQ(kiro_reply_next(reply.get(), &none), KIRO_AGAIN);
+
+            const Settled end = settle(reply, mode, why);
+            ASSERT_EQ(end.status, KIRO_OK);
+            EXPECT_EQ(end.seen.stop, mode.api == KIRO_API_ANTHROPIC     ? "max_tokens"
+                                     : mode.api == KIRO_API_OPENAI_CHAT ? "length"
+                                                                        : "incomplete/max_output_tokens");
+            EXPECT_TRUE(end.seen.tools.empty());
+            EXPECT_EQ(end.failure.kind, KIRO_FAIL_UPSTREAM_CUT);
+            EXPECT_TRUE(end.info.finished && !end.info.failed);
+        }
+    }
+}
+
+TEST(ReplySettle, WhatWasSaidBesideACutCallIsNotLost) {
+    const std::string bytes = test::text_event("said") + fragment(R"({\"a\":1)");
+    for (const test::Mode &mode : {test::kModes[1], test::kModes[3], test::kModes[5]}) {
+        test::Reply reply = fed(mode, bytes);
+        ASSERT_EQ(kiro_reply_gate(reply.get()), KIRO_GATE_FAILED);
+        EXPECT_EQ(settle(reply, mode, *kiro_reply_failure(reply.get())).seen.text, "said");
+    }
+}
+
+TEST(ReplySettle, OtherFailuresStand) {
+    const std::string answers[] = {"", test::tail(), test::text_event("x"), test::exception("error", "{}"),
+                                   fragment("{") + test::exception("error", "{}")};
+    for (const std::string &bytes : answers) {
+        test::Reply reply = fed(test::kModes[1], bytes);
+        ASSERT_EQ(kiro_reply_gate(reply.get()), KIRO_GATE_FAILED);
+        const kiro_failure why = *kiro_reply_failure(reply.get());
+        EXPECT_EQ(kiro_reply_settle(reply.get(), &why), KIRO_ERROR);
+    }
+}
+
+TEST(ReplySettle, AnAnswerThatCouldNotBeRepairedIsGivenAsItIs) {
+    ClientRequest request;
+    ASSERT_TRUE(request.parse(R"({"model":"m","messages":[{"role":"user","content":"x"}],)"
+                              R"("response_format":{"type":"json_object"}})"));
+    test::Reply reply = fed(test::kModes[1], test::text_event("prose") + test::tail(), request.request.get());
+    ASSERT_EQ(kiro_reply_failure(reply.get())->change, KIRO_CHANGE_REPAIR_OUTPUT);
+    kiro_failure later; // of the attempt that was to repair it
+    kiro_failure_set(&later, KIRO_FAIL_CONTEXT_OVERFLOW, "too long now");
+    const Settled end = settle(reply, test::kModes[1], later);
+    ASSERT_EQ(end.status, KIRO_OK);
+    EXPECT_EQ(end.seen.text, "prose");
+    EXPECT_EQ(end.seen.stop, "stop");
+    EXPECT_EQ(end.failure.kind, KIRO_FAIL_CONTEXT_OVERFLOW);
+}
+
+TEST(ReplySettle, HeadersThatAreOutGetAnErrorAlone) {
+    for (const test::Mode &mode : kStreams) {
+        test::Reply reply = fed(mode, fragment(R"({\"a\":1)"));
+        const kiro_failure why = *kiro_reply_failure(reply.get());
+        ASSERT_EQ(kiro_reply_give_up(reply.get(), &why), KIRO_OK);
+        kiro_str piece;
+        ASSERT_EQ(kiro_reply_next(reply.get(), &piece), KIRO_OK);
+        EXPECT_TRUE(test::read(mode, {piece.data, piece.len}).error);
+    }
+}
+
 } // namespace

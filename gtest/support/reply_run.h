@@ -59,6 +59,7 @@ struct Outcome {
     kiro_reply_info info{};
     std::string stop;
     std::string output;
+    std::string settled; // what the client gets of a failed reply if no attempt is left
 };
 
 class Run {
@@ -121,6 +122,12 @@ public:
         outcome.stop.assign(outcome.info.stop_reason.data ? outcome.info.stop_reason.data : "",
                             outcome.info.stop_reason.len);
         outcome.output = output_;
+        if (outcome.early && kiro_reply_settle(reply_.get(), &outcome.failure) == KIRO_OK) {
+            EXPECT_EQ(kiro_reply_gate(reply_.get()), KIRO_GATE_COMPLETE);
+            for (kiro_str rest; kiro_reply_next(reply_.get(), &rest) == KIRO_OK;) {
+                outcome.settled.append(rest.data, rest.len);
+            }
+        }
         return outcome;
     }
 

@@ -90,9 +90,12 @@ kiro_status kiro_reply_eof(kiro_reply *rep);
 kiro_status kiro_reply_abort(kiro_reply *rep, const kiro_failure *f);
 
 /*
- * The last attempt failed. KIRO_OK: the answer has a place for that, a search that
- * says that it failed, and is whole now; kiro_reply_failure() still says why. KIRO_ERROR:
- * it has none, or the failure is about more than the search. Before the commit only.
+ * The last attempt failed. KIRO_OK: this reply is whole now all the same, while
+ * kiro_reply_failure() says f: a search tells that it failed, an answer whose tool
+ * call was cut ends as one that reached its length, one that was to be repaired
+ * (KIRO_CHANGE_REPAIR_OUTPUT) is given as it is. KIRO_ERROR: it has no such form, or
+ * the failure is about more than the search. Before the commit only; the reply may
+ * be one of an earlier attempt.
  */
 kiro_status kiro_reply_settle(kiro_reply *rep, const kiro_failure *f);
 

@@ -355,6 +355,7 @@ struct ngx_http_kiro_ctx_s {
 
     kiro_request                    *kreq;
     kiro_reply                      *reply;
+    kiro_reply                      *first_reply; /* while it is repaired */
     kiro_failure                     failure;
 
     ngx_uint_t                       state;

@@ -435,6 +435,11 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
             return;
         }
 
+        if (f->change == KIRO_CHANGE_REPAIR_OUTPUT) {
+            ctx->first_reply = ctx->reply;
+            ctx->reply = NULL;
+        }
+
         ctx->retry_reason = kiro_change_name(f->change);
 
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
@@ -564,6 +569,14 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
                   kiro_failure_name(ctx->failure.kind),
                   ctx->failure.upstream_status);
 
+/* better than nothing, if not in the form that was asked for */
+
+    if (ctx->first_reply) {
+        kiro_reply_free(ctx->reply);
+        ctx->reply = ctx->first_reply;
+        ctx->first_reply = NULL;
+    }
+
     /* an answer that broke in the gate: its calls are lost, too */
 
     if (ctx->reply && ctx->call == KIRO_CALL_MODEL) {
@@ -571,7 +584,7 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         ngx_http_kiro_notice_settle(ctx);
     }
 
-    /* a search that failed is an answer, the turn goes on */
+    /* what there is may be an answer: of a search that failed, of a cut call */
 
     if (ctx->reply && kiro_reply_settle(ctx->reply, &ctx->failure) == KIRO_OK) {
         ngx_http_kiro_exchange_complete(r, ctx);

@@ -428,6 +428,7 @@ ngx_http_kiro_ctx_cleanup(void *data)
     ngx_http_kiro_ctx_t *ctx = data;
 
     kiro_reply_free(ctx->reply);
+    kiro_reply_free(ctx->first_reply);
     kiro_request_free(ctx->kreq);
 }
 

@@ -23,6 +23,29 @@ void trim(std::string &text) {
     text.erase(0, text.find_first_not_of(kSpace));
 }
 
+// Models leave line ends and tabs in strings as they are, which JSON forbids: escapes them. Nothing else is
+// repaired, as all else would be a guess. False: there was none.
+bool escape_controls(std::string &text) {
+    std::string out;
+    bool inside = false; // of a string
+    bool behind = false; // a backslash
+    for (const char c : text) {
+        const bool control = static_cast<unsigned char>(c) < 0x20;
+        if (inside && control && !behind) {
+            json::append_escaped(out, {&c, 1});
+            continue;
+        }
+        out.push_back(c);
+        if (!behind && c == '"') {
+            inside = !inside;
+        }
+        behind = inside && !behind && c == '\\';
+    }
+    const bool changed = out.size() != text.size();
+    text.swap(out);
+    return changed;
+}
+
 } // namespace
 
 ToolCalls::Open *ToolCalls::find(std::string_view id, std::string_view name) {
@@ -65,7 +88,8 @@ void ToolCalls::add(std::string_view id, std::string_view name, std::string_view
 }
 
 void ToolCalls::add_value(std::string_view id, std::string_view name, std::string_view value) {
-    add(id, name, json::escaped(value));
+    // An empty object stands for an input that is still to come, or for none.
+    add(id, name, value == "{}" ? std::string() : json::escaped(value));
 }
 
 bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call) {
@@ -87,7 +111,10 @@ bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call) {
         if (text_.empty()) {
             text_ = "{}";
         }
-        const json::Validation validation = json::validate(text_);
+        json::Validation validation = json::validate(text_);
+        if (!validation && text_.front() == '{' && escape_controls(text_)) {
+            validation = json::validate(text_);
+        }
         good = text_.front() == '{' && validation;
         if (good && validation.lone_surrogates) {
             json::replace_lone_surrogates(text_.data(), text_.size());

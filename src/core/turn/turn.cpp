@@ -113,7 +113,11 @@ void Turn::eof() {
 void Turn::finish_whole() {
     const chat::Stop reason = reader_.stop();
     const bool natural = reason == chat::Stop::end_turn || reason == chat::Stop::tool_use;
-    if (state_ == State::waiting && natural && !committed_) {
+    const bool nothing = state_ == State::waiting && !committed_;
+    if (nothing && reader_.truncated()) {
+        fallback_ = chat::Stop::max_tokens;
+        fail(KIRO_FAIL_UPSTREAM_CUT, KIRO_RETRY_BACKOFF, "Kiro's answer is a tool call that is not whole.");
+    } else if (nothing && natural) {
         fail(empty());
     } else if (reason == chat::Stop::end_turn && context_.repairable && !stages_.problem().empty()) {
         repair(stages_.problem());
@@ -131,6 +135,9 @@ void Turn::finish_cut() {
                                  : made(KIRO_FAIL_UPSTREAM_CUT, clean ? KIRO_RETRY_ONCE : KIRO_RETRY_BACKOFF,
                                         "Kiro's answer ended before it was complete.");
     if (!committed_) {
+        if (reader_.truncated()) {
+            fallback_ = chat::Stop::max_tokens;
+        }
         fail(cut);
         return;
     }
@@ -162,6 +169,11 @@ void Turn::finish_search() {
 }
 
 bool Turn::settle(const kiro_failure &why) {
+    if (fallback_ && state_ == State::failed && !committed_) {
+        finish(*fallback_);
+        failure_ = why;
+        return true;
+    }
     if (!search_ || committed_ ||
         std::find(kSearchFailures.begin(), kSearchFailures.end(), why.kind) == kSearchFailures.end()) {
         return false;
@@ -176,6 +188,7 @@ bool Turn::settle(const kiro_failure &why) {
 void Turn::give_up(const kiro_failure &why) {
     if (state_ == State::failed && !committed_) {
         state_ = State::waiting;
+        output_.clear();
     }
     if (!done()) {
         committed_ = true;
@@ -222,7 +235,9 @@ void Turn::fail(const kiro_failure &why) {
     state_ = State::failed;
     lost_ = reader_.lost_calls(false);
     if (!committed_) {
-        output_.clear();
+        if (!fallback_) {
+            output_.clear();
+        }
         return;
     }
     std::visit([&](auto &dialect) { dialect.fail(why, output_); }, writer_);
@@ -236,6 +251,7 @@ void Turn::repair(string_view problem) {
                      static_cast<int>(std::min<std::size_t>(problem.size(), 300)), problem.data());
     wrong.retry = KIRO_RETRY_CHANGED;
     wrong.change = KIRO_CHANGE_REPAIR_OUTPUT;
+    fallback_ = chat::Stop::end_turn;
     fail(wrong);
 }
 

@@ -38,7 +38,8 @@ public:
     void eof();
     void abort(const kiro_failure &why);
 
-    // Puts a failure into an answer that has a place for it; false: this one has none.
+    // After the last attempt: makes an answer of what there is, if it has a place for the failure; false: it
+    // has none.
     bool settle(const kiro_failure &why);
 
     // Ends an answer whose headers are out although it has no content.
@@ -96,7 +97,8 @@ private:
     bool started_ = false;   // the model answers, be it with reasoning that the client did not ask for
     bool committed_ = false; // the client's headers are sent
     std::optional<chat::Stop> stop_;
-    kiro::LostCalls lost_; // known when the turn is over
+    kiro::LostCalls lost_;               // known when the turn is over
+    std::optional<chat::Stop> fallback_; // failed: what is there would still do as an answer that ends so
     kiro_failure failure_{};
 };
 
