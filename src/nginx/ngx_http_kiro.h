@@ -409,6 +409,8 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         own:1;       /* an answer of our own */
     unsigned                         replace:1;   /* a special response */
     unsigned                         in_eof:1;
+    unsigned                         in_whole:1;  /* kiro_filter: all came */
+    unsigned                         in_cut:1;    /* ... or its upstream broke */
     unsigned                         in_last:1;   /* last_buf of kiro_filter */
     unsigned                         busy:1;
 };

@@ -20,7 +20,11 @@ static ngx_int_t ngx_http_kiro_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_kiro_filter_begin(ngx_http_request_t *r,
     ngx_http_kiro_loc_conf_t *klcf);
+static void ngx_http_kiro_filter_input(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, ngx_chain_t *in);
 static ngx_int_t ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_filter_end(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
 static ngx_int_t ngx_http_kiro_filter_send(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx, kiro_str *piece);
 
@@ -90,7 +94,42 @@ ngx_http_kiro_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         return NGX_ERROR;
     }
 
+    if (ctx->filter) {
+        ngx_http_kiro_filter_input(r, ctx, in);
+    }
+
     return ngx_http_kiro_filter_drain(r);
+}
+
+
+/*
+ * An upstream of another module that broke behind its headers: nginx gives up the
+ * connection, flushes, and ends the response without a last buffer.
+ */
+
+static void
+ngx_http_kiro_filter_input(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
+    ngx_chain_t *in)
+{
+    ngx_buf_t            *b;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    for ( /* void */ ; in; in = in->next) {
+
+        b = in->buf;
+
+        if (b->last_buf) {
+            ctx->in_whole = 1;
+
+        } else if (b->flush && ngx_buf_special(b)
+                   && u && u->header_sent && u->cleanup == NULL
+                   && !ctx->in_whole)
+        {
+            ctx->in_cut = 1;
+        }
+    }
 }
 
 
@@ -175,6 +214,8 @@ ngx_http_kiro_filter_drain(ngx_http_request_t *r)
 
         ctx->in_last = 0;
 
+        ngx_http_kiro_filter_end(r, ctx);
+
         b = ngx_calloc_buf(r->pool);
         if (b == NULL) {
             return NGX_ERROR;
@@ -232,8 +273,20 @@ ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx)
     ngx_buf_t    *b;
     kiro_status   status;
     ngx_chain_t  *cl;
+    kiro_failure  f;
 
     cl = ctx->in;
+
+    if (cl == NULL && ctx->in_cut && !ctx->in_eof) {
+
+        ctx->in_eof = 1;
+        ctx->in_last = 1;
+
+        kiro_failure_set(&f, KIRO_FAIL_UPSTREAM_CUT,
+                         "the connection to the service broke");
+
+        return kiro_reply_abort(ctx->reply, &f) == KIRO_OK ? NGX_OK : NGX_ERROR;
+    }
 
     if (cl == NULL) {
         return NGX_DECLINED;
@@ -264,6 +317,26 @@ ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx)
     ngx_free_chain(ctx->request->pool, cl);
 
     return status == KIRO_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+/* of kiro_filter: nobody else tells how it ended */
+
+static void
+ngx_http_kiro_filter_end(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    const kiro_failure  *f;
+
+    f = kiro_reply_failure(ctx->reply);
+
+    if (f->kind == KIRO_FAIL_NONE) {
+        return;
+    }
+
+    ctx->failure = *f;
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "kiro: the stream broke: %s", kiro_failure_name(f->kind));
 }
 
 
@@ -375,6 +448,16 @@ ngx_http_kiro_filter_begin(ngx_http_request_t *r,
                            type.len)
            != 0)
     {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (r->headers_out.content_encoding
+        && r->headers_out.content_encoding->value.len)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "kiro_filter cannot read a response that is encoded "
+                      "with \"%V\", it stays as it is",
+                      &r->headers_out.content_encoding->value);
         return ngx_http_next_header_filter(r);
     }
 
