@@ -2,19 +2,18 @@
 
 #include <algorithm>
 #include <deque>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "core/json/cursor.h"
-#include "core/json/validate.h"
 #include "core/json/writer.h"
+#include "core/kiro/schema_node.h"
+#include "core/kiro/schema_references.h"
+#include "core/kiro/schema_value.h"
 
 namespace kiro::kiro {
 
 using json::Cursor;
-using json::Raw;
 
 namespace {
 
@@ -23,281 +22,6 @@ constexpr size_t max_level = 16;
 constexpr size_t max_nodes = 4000;
 constexpr size_t max_growth = 16;        // times its size, and
 constexpr size_t min_growth = 256 << 10; // bytes at least
-
-// What is told about a schema in its description.
-constexpr size_t max_value = 300; // of one keyword
-
-// Refused upstream, but worth telling the model. Other unknown keywords mean nothing to it.
-constexpr std::string_view told[] = {
-    "format",
-    "pattern",
-    "minLength",
-    "maxLength",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "minProperties",
-    "maxProperties",
-    "patternProperties",
-    "propertyNames",
-    "dependentRequired",
-    "dependentSchemas",
-    "dependencies",
-    "contains",
-    "minContains",
-    "maxContains",
-    "not",
-    "if",
-    "then",
-    "else",
-    "contentEncoding",
-    "contentMediaType",
-    "examples",
-    "deprecated",
-};
-
-constexpr std::string_view types[] = {"string", "number", "integer", "boolean", "object", "array"};
-
-template <size_t N> bool one_of(const std::string_view (&words)[N], std::string_view word) {
-    return std::find(std::begin(words), std::end(words), word) != std::end(words);
-}
-
-bool is_string(std::string_view value) {
-    return value.starts_with('"');
-}
-bool is_list(std::string_view value) {
-    return value.starts_with('[');
-}
-bool is_object(std::string_view value) {
-    return value.starts_with('{');
-}
-
-Raw contents(std::string_view string) {
-    return string.substr(1, string.size() - 2);
-}
-
-void append_key(std::string &out, Raw key) {
-    if (out.back() != '{')
-        out += ',';
-    json::append_raw_string(out, key);
-    out += ':';
-}
-
-void append_item(std::string &out, std::string_view item) {
-    if (out.back() != '[')
-        out += ',';
-    out += item;
-}
-
-// The value of a member, empty if there is none; of several the last.
-std::string_view member_of(std::string_view object, std::string_view key) {
-    std::string_view found;
-    Cursor(object).members([&](Raw name, Cursor &value) {
-        std::string_view slice = value.value();
-        if (name == key || (json::has_escapes(name) && json::equals(name, key)))
-            found = slice;
-    });
-    return found;
-}
-
-int hex_digit(char c) {
-    return c >= '0' && c <= '9'                     ? c - '0'
-           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                    : -1;
-}
-
-// One step of a JSON pointer in a URI fragment: %25, ~1 and ~0 undone.
-std::string pointer_step(std::string_view step) {
-    std::string out;
-    for (size_t i = 0; i < step.size(); i++) {
-        char c = step[i];
-        if (c == '%' && i + 2 < step.size() && hex_digit(step[i + 1]) >= 0 && hex_digit(step[i + 2]) >= 0) {
-            c = static_cast<char>(hex_digit(step[i + 1]) * 16 + hex_digit(step[i + 2]));
-            i += 2;
-        }
-        if (c == '~' && i + 1 < step.size() && (step[i + 1] == '0' || step[i + 1] == '1'))
-            c = step[++i] == '0' ? '~' : '/';
-        out += c;
-    }
-    return out;
-}
-
-// Finds what references mean within root. Each object and list on the way is read once, however many
-// references lead through it.
-class References {
-public:
-    explicit References(std::string_view r) : root(r) {}
-
-    // What "#/$defs/Name" means; empty: nothing.
-    std::string_view resolve(Raw reference) {
-        std::string pointer = json::unescaped(reference);
-        if (!pointer.starts_with('#'))
-            return {};
-        std::string_view found = root, rest = std::string_view(pointer).substr(1);
-        while (!rest.empty()) {
-            if (rest[0] != '/')
-                return {};
-            rest.remove_prefix(1);
-            const Steps &steps = steps_of(found);
-            auto next = steps.find(pointer_step(rest.substr(0, rest.find('/'))));
-            if (next == steps.end())
-                return {};
-            rest.remove_prefix(std::min(rest.size(), rest.find('/')));
-            found = next->second;
-        }
-        return found;
-    }
-
-private:
-    using Steps = std::unordered_map<std::string, std::string_view>;
-
-    const Steps &steps_of(std::string_view value) {
-        auto [entry, added] = known.try_emplace(value.data());
-        Steps &steps = entry->second;
-        if (added && is_object(value))
-            Cursor(value).members(
-                [&](Raw name, Cursor &member) { steps[json::unescaped(name)] = member.value(); });
-        else if (added && is_list(value))
-            Cursor(value).items([&](Cursor &item) {
-                std::string index = std::to_string(steps.size());
-                steps[std::move(index)] = item.value();
-            });
-        return steps;
-    }
-
-    std::string_view root;
-    std::unordered_map<const char *, Steps> known;
-};
-
-// An integer that needs more than 32 bits stands somewhere in value.
-bool has_big_integer(std::string_view value) {
-    bool big = false;
-    auto look = [&big](Cursor &inner) { big |= has_big_integer(inner.value()); };
-    if (is_object(value)) {
-        Cursor(value).members([&](Raw, Cursor &member) { look(member); });
-    } else if (is_list(value)) {
-        Cursor(value).items(look);
-    } else if (!is_string(value) && value.find_first_of(".eE") == std::string_view::npos) {
-        std::string_view digits = value.substr(value.starts_with('-'));
-        constexpr std::string_view limit = "2147483647";
-        big = !digits.empty() && digits[0] >= '0' && digits[0] <= '9' &&
-              (digits.size() > limit.size() || (digits.size() == limit.size() && digits > limit));
-    }
-    return big;
-}
-
-bool is_plain_value(std::string_view value) {
-    return json::nesting(value) <= 8 && !has_big_integer(value); // deeper ones break the limit of the body
-}
-
-std::string without_space(std::string_view json) {
-    std::string out;
-    bool in_string = false;
-    for (size_t i = 0; i < json.size(); i++) {
-        char c = json[i];
-        if (in_string && c == '\\' && i + 1 < json.size()) {
-            out += c;
-            out += json[++i];
-            continue;
-        }
-        if (c == '"')
-            in_string = !in_string;
-        if (in_string || (c != ' ' && c != '\n' && c != '\r' && c != '\t'))
-            out += c;
-    }
-    return out;
-}
-
-// Some JSON as part of a JSON string.
-std::string as_text(std::string_view value) {
-    std::string text;
-    if (is_string(value))
-        return std::string(contents(value));
-    json::append_escaped(text, without_space(value));
-    return text;
-}
-
-// Tells names that were seen before. Usually they are few.
-class Names {
-public:
-    // False: it is known.
-    bool add(Raw name) {
-        if (index.empty()) {
-            if (std::find(list.begin(), list.end(), name) != list.end())
-                return false;
-            list.push_back(name);
-            if (list.size() > few)
-                index.insert(list.begin(), list.end());
-            return true;
-        }
-        return index.insert(name).second;
-    }
-
-private:
-    static constexpr size_t few = 32;
-
-    std::vector<Raw> list;
-    std::unordered_set<Raw> index; // once they are more
-};
-
-struct Property {
-    Raw name;
-    std::string_view schema;
-};
-
-// A schema with its $ref and allOf folded in.
-struct Node {
-    std::vector<std::string_view> types; // without "null"
-    bool nullable = false;
-    std::string description; // raw
-    std::string notes;       // raw
-    std::vector<Property> properties;
-    std::vector<Raw> required;
-    Names property_names, required_names;
-    bool has_properties = false;
-    std::string_view items;               // a schema
-    std::vector<std::string_view> tuple;  // schemas
-    std::string_view values;              // enum, a list; const is one of one
-    std::string_view usual;               // default
-    std::vector<std::string_view> unions; // lists of schemas
-
-    void note(std::string_view label, std::string_view text) {
-        if (!notes.empty())
-            notes += "; ";
-        notes += label;
-        notes += text;
-    }
-
-    void tell(std::string_view keyword, std::string_view value) {
-        if (value == "false" || value == "null" || value == "9007199254740991" ||
-            value == "-9007199254740991" || value.size() > max_value)
-            return;
-        note(std::string(keyword) + ": ", as_text(value));
-    }
-
-    void add(const Property &property) {
-        if (property_names.add(property.name))
-            properties.push_back(property);
-    }
-
-    void require(Raw name) {
-        if (required_names.add(name))
-            required.push_back(name);
-    }
-
-    void describe(Raw text) {
-        if (json::is_blank(text) || description == text)
-            return;
-        if (!description.empty())
-            description += ' ';
-        description += text;
-    }
-};
 
 class Cleaner {
 public:
@@ -339,97 +63,17 @@ private:
     }
 
     void keyword(Raw key, std::string_view value, Node &node, bool binding) {
-        if (key == "type") {
-            take_types(value, node);
-        } else if (key == "description") {
-            if (is_string(value))
-                node.describe(contents(value));
-        } else if (key == "properties") {
-            take_properties(value, node);
-        } else if (key == "required") {
-            if (is_list(value) && binding)
-                take_required(value, node);
-        } else if (key == "items") {
-            take_items(value, node);
-        } else if (key == "prefixItems") {
-            take_tuple(value, node);
-        } else if (key == "enum") {
-            if (is_list(value))
-                node.values = value;
-        } else if (key == "const") {
-            node.values = made.emplace_back("[" + std::string(value) + "]");
-        } else if (key == "default") {
-            node.usual = value;
-        } else if (key == "allOf") {
+        if (key == "allOf") {
             if (is_list(value))
                 Cursor(value).items([&](Cursor &item) { gather(item.value(), node, binding); });
-        } else if (key == "anyOf" || key == "oneOf") {
-            if (is_list(value))
-                node.unions.push_back(value);
         } else if (key == "$ref" || key == "$dynamicRef") {
             if (is_string(value))
                 follow(contents(value), node, binding);
-        } else if (key == "nullable") {
-            node.nullable |= value == "true";
-        } else if (key == "additionalProperties" || key == "unevaluatedProperties") {
-            if (value == "false")
-                node.note("no other properties", "");
-            else if (is_object(value) && without_space(value) != "{}")
-                node.tell("other properties", value);
-        } else if (one_of(told, key)) {
-            node.tell(key, value);
+        } else if (key == "const") {
+            node.values = made.emplace_back("[" + std::string(value) + "]");
+        } else {
+            node.take(key, value, binding);
         }
-    }
-
-    static void take_types(std::string_view value, Node &node) {
-        std::vector<std::string_view> found;
-        auto take = [&](std::string_view type) {
-            if (!is_string(type))
-                return;
-            std::string_view word = contents(type);
-            if (word == "null")
-                node.nullable = true;
-            else if (one_of(types, word) && std::find(found.begin(), found.end(), word) == found.end())
-                found.push_back(word);
-        };
-        if (is_list(value))
-            Cursor(value).items([&](Cursor &item) { take(item.value()); });
-        else
-            take(value);
-        if (!found.empty())
-            node.types = std::move(found);
-    }
-
-    static void take_properties(std::string_view value, Node &node) {
-        if (!is_object(value))
-            return;
-        node.has_properties = true;
-        Cursor(value).members([&](Raw name, Cursor &cursor) {
-            std::string_view schema = cursor.value();
-            if (!is_object(schema) && schema != "true")
-                return;
-            node.add({name, schema});
-        });
-    }
-
-    static void take_required(std::string_view list, Node &node) {
-        Cursor(list).items([&](Cursor &item) {
-            std::string_view value = item.value();
-            if (is_string(value))
-                node.require(contents(value));
-        });
-    }
-
-    static void take_items(std::string_view value, Node &node) {
-        if (is_list(value))
-            take_tuple(value, node);
-        else if (is_object(value))
-            node.items = value;
-    }
-
-    static void take_tuple(std::string_view list, Node &node) {
-        if (is_list(list))
-            Cursor(list).items([&](Cursor &item) { node.tuple.push_back(item.value()); });
     }
 
     // The schema that a reference means, in place of the reference. One that contains itself ends there.
@@ -444,7 +88,7 @@ private:
         if (inside || open.size() >= max_level) {
             Raw name = reference.substr(std::min(reference.size(), reference.rfind('/') + 1));
             node.note("same form as ", name == "#" ? Raw("the whole") : name);
-            take_types(member_of(target, "type"), node);
+            node.take_types(member_of(target, "type"));
             return;
         }
         open.push_back(target.data()); // stays until the node that refers to it is written
@@ -598,7 +242,7 @@ private:
         values += ']';
         node.values = made.emplace_back(std::move(values));
         if (same_type && !type.empty())
-            take_types(made.emplace_back(type), node);
+            node.take_types(made.emplace_back(type));
         if (!texts.empty())
             node.note("", texts);
         return true;
