@@ -3,7 +3,7 @@
 
 #include "kiro/reply.h"
 
-#include "support/sse.h"
+#include "support/reply_modes.h"
 
 #include <gtest/gtest.h>
 #include <memory>
@@ -12,31 +12,6 @@
 #include <vector>
 
 namespace test {
-
-struct Mode {
-    kiro_api api;
-    bool stream;
-    const char *name;
-};
-
-inline constexpr Mode kModes[] = {
-    {KIRO_API_OPENAI_CHAT, true, "openai.stream"},
-    {KIRO_API_OPENAI_CHAT, false, "openai.collected"},
-    {KIRO_API_ANTHROPIC, true, "anthropic.stream"},
-    {KIRO_API_ANTHROPIC, false, "anthropic.collected"},
-    {KIRO_API_OPENAI_RESPONSES, true, "responses.stream"},
-    {KIRO_API_OPENAI_RESPONSES, false, "responses.collected"},
-};
-
-inline Seen read(const Mode &mode, std::string_view output) {
-    if (mode.api == KIRO_API_ANTHROPIC) {
-        return mode.stream ? read_anthropic_stream(output) : read_anthropic_object(output);
-    }
-    if (mode.api == KIRO_API_OPENAI_RESPONSES) {
-        return mode.stream ? read_responses_stream(output) : read_responses_object(output);
-    }
-    return mode.stream ? read_openai_stream(output) : read_openai_object(output);
-}
 
 using Reply = std::unique_ptr<kiro_reply, decltype(&kiro_reply_free)>;
 

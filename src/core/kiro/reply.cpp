@@ -363,6 +363,13 @@ void ReplyReader::take_number(string_view payload, string_view key, std::optiona
     }
 }
 
+// Numbers that no bill has are not added.
+void ReplyReader::add_credits(double credits) noexcept {
+    if (const double sum = credits_ + credits; credits > 0 && std::isfinite(sum)) {
+        credits_ = sum;
+    }
+}
+
 void ReplyReader::take_exception(const eventstream::Frame &frame) {
     Refusal refusal;
     refusal.type = find_header(frame.headers, ":exception-type");
@@ -414,7 +421,7 @@ std::span<const chat::Event> ReplyReader::take(const eventstream::Frame &frame) 
         break;
     case Type::metering:
         take_number(payload, "usage", number);
-        credits_ += number.value_or(0);
+        add_credits(number.value_or(0));
         metered_ = !failed_;
         break;
     case Type::invalid_state:

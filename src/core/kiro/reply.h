@@ -90,6 +90,7 @@ private:
     void take_tool(std::string_view payload);
     void take_metadata(std::string_view payload);
     void take_number(std::string_view payload, std::string_view key, std::optional<double> &value);
+    void add_credits(double credits) noexcept;
     void take_exception(const eventstream::Frame &frame);
     bool good(bool valid) noexcept;
 
