@@ -181,6 +181,23 @@ answer('anthropic', one(ask('anthropic', $first, [ { status => 500 }, { status =
 is(told('the third attempt'), 1, 'the reload kept it, and the third attempt tells it once');
 is(($t->access)[-1]{attempts}, 3, 'which it was');
 
+# An attempt that is nothing but a cut call is made again, and tells it already.
+for my $broken ($loss{'no other content'}, { %call, cut => { events => 3 } }, { %call, exception => { %error, after_events => 3 } }) {
+    for my $stream (1, 0) {
+        $first = beginning();
+        my $s = answer('openai', one(ask('openai', $first, [ $broken, { words => 3 } ], stream => $stream)), $stream, 'the second attempt');
+        is(told('the second attempt'), 1, 'tells it');
+        my $log = ($t->access)[-1];
+        is("$log->{attempts} $log->{notice} $log->{lost}", '2 write_file ', 'as the variables do');
+        one(ask('openai', $first, { words => 3 }));
+        is(told('the next request'), 0, 'the next request does not');
+    }
+}
+$first = beginning();
+$t->error_shape(one(ask('openai', $first, [ $loss{'no other content'}, { status => 500 } ])), 'openai', 502, 'no good attempt');
+one(ask('openai', $first, { words => 3 }));
+is(told('after no good attempt'), 1, 'the next request tells it again');
+
 # Every worker knows, also when the one that lost the call was killed.
 $first = beginning();
 one(ask('openai', $first, $lose));

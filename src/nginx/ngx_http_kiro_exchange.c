@@ -547,6 +547,8 @@ ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->retries++;
 
+    ngx_http_kiro_notice_retry(ctx);
+
     ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                   "kiro: attempt %ui failed: %s, upstream status %d; "
                   "next in %M ms", ctx->attempts, kiro_failure_name(f->kind),

@@ -17,7 +17,7 @@
 static void ngx_http_kiro_notice_names(ngx_http_kiro_ctx_t *ctx,
     kiro_str *tools, ngx_str_t *names);
 static void ngx_http_kiro_notice_key(ngx_http_kiro_ctx_t *ctx, u_char *key);
-static void ngx_http_kiro_notice_put(ngx_http_kiro_ctx_t *ctx,
+static uint64_t ngx_http_kiro_notice_put(ngx_http_kiro_ctx_t *ctx,
     kiro_str *tools);
 static void ngx_http_kiro_notice_drop(ngx_http_kiro_ctx_t *ctx);
 static ngx_http_kiro_loss_t *ngx_http_kiro_notice_find(
@@ -97,6 +97,53 @@ ngx_http_kiro_notice_give(ngx_http_kiro_ctx_t *ctx)
 }
 
 
+/*
+ * An attempt failed and there will be another one: the same request would be cut
+ * in the same way.
+ */
+
+void
+ngx_http_kiro_notice_retry(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_str_t        tools;
+    kiro_reply_info  info;
+
+    if (!ctx->conf->truncation_notice || ctx->reply == NULL
+        || ctx->call != KIRO_CALL_MODEL)
+    {
+        return;
+    }
+
+    /* what is not whole yet will not be */
+
+    (void) kiro_reply_abort(ctx->reply, &ctx->failure);
+
+    kiro_reply_get_info(ctx->reply, &info);
+
+    if (!info.lost_call
+        || kiro_request_notice(ctx->kreq, info.lost_calls) != KIRO_OK)
+    {
+        return;
+    }
+
+    ngx_str_null(&tools);
+
+    ngx_http_kiro_notice_names(ctx, &info.lost_calls, &tools);
+
+    ngx_log_error(NGX_LOG_NOTICE, ctx->request->connection->log, 0,
+                  "kiro: the service cut the call of the tool \"%V\", the next "
+                  "attempt tells the model", &tools);
+
+    if (ctx->notice.len == 0) {
+        ctx->notice = tools;
+    }
+
+    /* for another request, if this one fails; a good answer removes it */
+
+    ctx->notice_serial = ngx_http_kiro_notice_put(ctx, &info.lost_calls);
+}
+
+
 /* called when the answer is over, before the client can know that */
 
 void
@@ -126,7 +173,7 @@ ngx_http_kiro_notice_settle(ngx_http_kiro_ctx_t *ctx)
                         "off");
 
         if (ctx->conf->truncation_notice) {
-            ngx_http_kiro_notice_put(ctx, &info.lost_calls);
+            (void) ngx_http_kiro_notice_put(ctx, &info.lost_calls);
         }
 
         return;
@@ -182,10 +229,11 @@ ngx_http_kiro_notice_key(ngx_http_kiro_ctx_t *ctx, u_char *key)
  * it is whole, and "lost" may be too high but is never zero beside an entry.
  */
 
-static void
+static uint64_t
 ngx_http_kiro_notice_put(ngx_http_kiro_ctx_t *ctx, kiro_str *tools)
 {
     u_char                 key[16];
+    uint64_t               serial;
     ngx_uint_t             i;
     ngx_http_kiro_shm_t   *sh;
     ngx_http_kiro_loss_t  *loss;
@@ -226,9 +274,12 @@ ngx_http_kiro_notice_put(ngx_http_kiro_ctx_t *ctx, kiro_str *tools)
 
     ngx_memory_barrier();
 
-    loss->serial = ++sh->loss_serial;
+    serial = ++sh->loss_serial;
+    loss->serial = serial;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return serial;
 }
 
 
