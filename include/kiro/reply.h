@@ -2,9 +2,10 @@
  * The upstream's answer on its way to the client: bytes of the event stream, or of
  * a search's JSON, in (HTTP framing already removed), SSE or one JSON object out.
  *
- * Pull model: feed, then drain with kiro_reply_next() until it gives KIRO_AGAIN,
- * and feed again. Output of one feed is bounded by the input of that feed
- * (a small factor) except where a tool call is released at its end.
+ * Pull model: feed, once or more, then drain with kiro_reply_next() until it gives
+ * KIRO_AGAIN, and feed again. Output of one feed is bounded by the input of that feed
+ * (a small factor) except where a tool call is released at its end, and at the end of
+ * a streamed Responses object, which repeats the text.
  */
 
 #ifndef KIRO_REPLY_H

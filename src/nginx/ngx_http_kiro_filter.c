@@ -14,6 +14,9 @@
 /* the bit of the image filter: the two do not meet on one response */
 #define NGX_HTTP_KIRO_BUFFERED  0x08
 
+/* input that is turned into one piece of output */
+#define NGX_HTTP_KIRO_FEED      16384
+
 
 static ngx_int_t ngx_http_kiro_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kiro_body_filter(ngx_http_request_t *r,
@@ -264,20 +267,21 @@ ngx_http_kiro_filter_comment(ngx_http_request_t *r)
 }
 
 
-/* gives one buffer to the reply; NGX_DECLINED: there is none */
+/*
+ * Gives buffers to the reply, as many as one read of the upstream fills: a read
+ * of many HTTP chunks is one write to the client.  NGX_DECLINED: there is none.
+ */
 
 static ngx_int_t
 ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx)
 {
-    size_t        n;
+    size_t        n, size;
     ngx_buf_t    *b;
     kiro_status   status;
     ngx_chain_t  *cl;
     kiro_failure  f;
 
-    cl = ctx->in;
-
-    if (cl == NULL && ctx->in_cut && !ctx->in_eof) {
+    if (ctx->in == NULL && ctx->in_cut && !ctx->in_eof) {
 
         ctx->in_eof = 1;
         ctx->in_last = 1;
@@ -288,35 +292,45 @@ ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx)
         return kiro_reply_abort(ctx->reply, &f) == KIRO_OK ? NGX_OK : NGX_ERROR;
     }
 
-    if (cl == NULL) {
+    if (ctx->in == NULL) {
         return NGX_DECLINED;
     }
 
-    b = cl->buf;
-    n = b->last - b->pos;
+    size = 0;
 
-    status = KIRO_OK;
+    do {
+        cl = ctx->in;
 
-    kiro_reply_time(ctx->reply, ngx_time());
+        b = cl->buf;
+        n = b->last - b->pos;
 
-    if (n && ngx_buf_in_memory(b)) {
-        status = kiro_reply_feed(ctx->reply, (char *) b->pos, n);
-        b->pos = b->last;
-    }
+        status = KIRO_OK;
 
-    if (status == KIRO_OK && !ctx->in_eof
-        && (b->last_buf || (b->last_in_chain && !ctx->filter)))
-    {
-        ctx->in_eof = 1;
-        ctx->in_last = ctx->filter;
+        if (n && ngx_buf_in_memory(b)) {
+            status = kiro_reply_feed(ctx->reply, (char *) b->pos, n);
+            b->pos = b->last;
+            size += n;
+        }
 
-        status = kiro_reply_eof(ctx->reply);
-    }
+        if (status == KIRO_OK && !ctx->in_eof
+            && (b->last_buf || (b->last_in_chain && !ctx->filter)))
+        {
+            ctx->in_eof = 1;
+            ctx->in_last = ctx->filter;
 
-    ctx->in = cl->next;
-    ngx_free_chain(ctx->request->pool, cl);
+            status = kiro_reply_eof(ctx->reply);
+        }
 
-    return status == KIRO_OK ? NGX_OK : NGX_ERROR;
+        ctx->in = cl->next;
+        ngx_free_chain(ctx->request->pool, cl);
+
+        if (status != KIRO_OK) {
+            return NGX_ERROR;
+        }
+
+    } while (ctx->in && size < NGX_HTTP_KIRO_FEED);
+
+    return NGX_OK;
 }
 
 
