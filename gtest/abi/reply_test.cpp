@@ -324,6 +324,24 @@ TEST(ReplyCommit, AtOnceLeavesALegalEndWhateverComes) {
     }
 }
 
+TEST(ReplyInfo, AnyWholeFrameIsLife) {
+    for (const std::string &frame : {text_event(""), tool("t1", "f", R"(,"input":"{")"),
+                                     event("messageMetadataEvent", R"({"conversationId":"c"})")}) {
+        for (const test::Mode &mode : test::kModes) {
+            test::Run run(mode);
+            kiro_reply_info info;
+            run.feed(frame.substr(0, frame.size() - 1));
+            kiro_reply_get_info(run.get(), &info);
+            EXPECT_FALSE(info.alive);
+            run.feed(frame.substr(frame.size() - 1));
+            kiro_reply_get_info(run.get(), &info);
+            EXPECT_TRUE(info.alive);
+            EXPECT_FALSE(info.started);
+            EXPECT_EQ(kiro_reply_gate(run.get()), KIRO_GATE_WAIT);
+        }
+    }
+}
+
 TEST(ReplyPing, OnlyBetweenEventsOfAnOpenStream) {
     for (const test::Mode &mode : test::kModes) {
         test::Run run(mode);

@@ -53,6 +53,7 @@ typedef struct {
     double   credits;
     double   context_percent;   /* < 0: not reported */
     kiro_str stop_reason;       /* the dialect's word; "" while the turn is open */
+    int      alive;             /* a whole frame came, whatever is in it */
     int      started;           /* content came, or reasoning that is not shown */
     int      finished;          /* terminal output was written */
     int      failed;            /* ... and it was a failure; see kiro_reply_failure */

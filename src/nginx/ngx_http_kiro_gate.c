@@ -251,10 +251,14 @@ ngx_http_kiro_gate_verdict(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 
     case KIRO_GATE_WAIT:
 
-        /* an answer that is collected may take longer than its first token */
+        /* any frame is life: a tool call that is not shown yet, for instance */
 
         if (!ctx->first_seen) {
             kiro_reply_get_info(ctx->reply, &info);
+
+            if (info.alive && ctx->gate.timer_set) {
+                ngx_del_timer(&ctx->gate);
+            }
 
             if (info.started) {
                 ngx_http_kiro_first_token(ctx);

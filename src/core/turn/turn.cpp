@@ -64,6 +64,7 @@ void Turn::feed(string_view bytes) {
         return;
     }
     if (search_) {
+        alive_ = true;
         if (!search_->feed(bytes)) {
             fail(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_NEVER,
                  "The search result is larger than the gateway's limit.");
@@ -72,6 +73,7 @@ void Turn::feed(string_view bytes) {
     }
     decoder_.feed(bytes);
     for (eventstream::Frame frame; !done() && decoder_.next(frame);) {
+        alive_ = true;
         write(reader_.take(frame));
         if (const auto reason = stages_.stop()) {
             finish(*reason);
@@ -357,6 +359,7 @@ kiro_reply_info Turn::info() const {
             .credits = reader_.credits(),
             .context_percent = reader_.context_percent(),
             .stop_reason = {word.data(), word.size()},
+            .alive = alive_,
             .started = started_,
             .finished = gate() == KIRO_GATE_COMPLETE,
             .failed = state_ == State::failed,

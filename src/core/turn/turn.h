@@ -94,6 +94,7 @@ private:
     std::string output_; // what is written meanwhile
 
     State state_ = State::waiting;
+    bool alive_ = false;     // a frame came
     bool started_ = false;   // the model answers, be it with reasoning that the client did not ask for
     bool committed_ = false; // the client's headers are sent
     std::optional<chat::Stop> stop_;
