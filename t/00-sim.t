@@ -9,6 +9,7 @@ use File::Temp ();
 use IO::Select ();
 use IO::Socket::INET ();
 use IO::Socket::SSL ();
+use Compress::Zlib ();
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 use Storable qw(dclone);
@@ -121,6 +122,7 @@ sub decode ($bytes) {
         my ($total, $size, $check) = unpack 'NNN', $bytes;
         return (\@messages, 'prelude crc') if $check != crc32(substr $bytes, 0, 8);
         last if length $bytes < $total;
+        return (\@messages, 'length') if $total < 16;
         return (\@messages, 'message crc') if unpack('N', substr $bytes, $total - 4, 4) != crc32(substr $bytes, 0, $total - 4);
         my $head = substr $bytes, 12, $size;
         my %headers;
@@ -392,6 +394,18 @@ like planned('throttle')->{body}, qr/"retryAfterMilliseconds":1000/, 'throttle s
 is planned({ status => 503, headers => { 'Retry-After' => '7' } })->{headers}{'retry-after'}, 7, 'own headers';
 like planned('html')->{body}, qr/\A<!DOCTYPE html>/, 'HTML faults';
 is planned({ status => 500, raw_body => '' })->{body}, '', 'an empty fault body';
+{
+    my $answer = planned({ status => 429, gzip => 1 });
+    is $answer->{headers}{'content-encoding'}, 'gzip', 'a compressed fault';
+    like Compress::Zlib::memGunzip($answer->{body}), qr/USER_REQUEST_RATE_EXCEEDED/, 'readable again';
+    like planned({ status => 429, gzip => 'bad' })->{body}, qr/\A\{/, 'or not compressed at all';
+    is planned('page')->{status} . ' ' . planned('page')->{headers}{'content-type'}, '200 text/html', 'a page with 200';
+    is planned('redirect')->{headers}{location}, 'https://elsewhere.example/', 'a redirect';
+    is planned({ status => 500, claim => 5, raw_body => 'abc' })->{headers}{'content-length'}, 8, 'a length that lies';
+    is planned({ status => 500, claim => 5, raw_body => 'abc' })->{end}, 'eof', 'and the connection ends';
+    my $socket = connect_to($sim);
+    is +(generate(body(content => '[[sim:{"interim":[100,103]}]]'), socket => $socket))->{status}, 100, 'an interim answer';
+}
 
 sub decoded ($plan, %opt) { decode(planned($plan, %opt)->{body}) }
 
@@ -448,6 +462,16 @@ is types((decoded({ text => 'a', no_tail => JSON::PP::true }))[0]), 'assistantRe
 }
 is +(decoded('crc'))[1], 'message crc', 'a corrupted message';
 is +(decoded('prelude'))[1], 'prelude crc', 'a corrupted prelude';
+is +(decoded('length'))[1], 'length', 'a length that cannot be';
+is +(decoded({ corrupt => { event => 1, where => 'header' } }))[1], 'header type', 'a header of no known type in a sound message';
+like verdict(planned({ corrupt => { where => 'nowhere' } })), qr/where must be one of/, 'a misspelt place is told';
+is length((decoded('garbage'))[1]) > 0, 1, 'garbage behind the tail';
+is types((decoded('twice'))[0]) =~ s/assistantResponseEvent /x/gr, 'xxxmetadataEvent contextUsageEvent meteringEvent xxxmetadataEvent contextUsageEvent meteringEvent', 'two answers in one';
+is types((decoded('blank'))[0]), 'metadataEvent contextUsageEvent meteringEvent', 'a tail only';
+{
+    my ($messages) = decoded({ exception => { type => 'error', body_type => 'ThrottlingException', before => 1 } });
+    is $messages->[0]{json}{__type} . ' ' . $messages->[0]{headers}{':exception-type'}, 'com.amazon.kiro.runtimeservice#ThrottlingException error', 'an exception with a type in its payload';
+}
 {
     my $answer = planned('empty');
     is "$answer->{status} $answer->{body} $answer->{end}", '200  ok', 'an empty answer';
@@ -458,6 +482,11 @@ is +(decoded('prelude'))[1], 'prelude crc', 'a corrupted prelude';
 # --- transport --------------------------------------------------------------------------------------------------
 
 is planned('drop')->{end}, 'eof', 'dropped without an answer';
+is planned('headcut')->{status} . planned('headcut')->{end}, '0eof', 'cut inside of the header';
+is planned('headhang', limit => 0.3)->{status} . planned('headhang', limit => 0.3)->{end}, '200timeout', 'silent behind the header';
+is planned('slowhead')->{end}, 'ok', 'a header in pieces';
+is planned('badchunk', limit => 2)->{end}, 'eof', 'a chunk without a size';
+is length(planned({ text => 'One', framing => 'length', claim => -5 })->{body}) > 100, 1, 'a short length';
 is planned('rst')->{end}, 'reset', 'reset without an answer';
 is planned('hang', limit => 0.3)->{end}, 'timeout', 'no answer at all';
 {

@@ -229,10 +229,13 @@ sub _head ($self, $status, $headers) {
     return $text;
 }
 
-# A whole answer with its length.
-sub answer ($self, $status, $headers, $body) {
+sub interim ($self, $status) { $self->_send("HTTP/1.1 $status Interim\r\nx-interim: yes\r\n\r\n") }
+
+# A whole answer with its length, which may lie by "claim" bytes, and bytes behind its end.
+sub answer ($self, $status, $headers, $body, %opt) {
     $self->{entry}{end} = 'complete' if $self->{entry};
-    $self->_send($self->_head($status, $headers) . 'content-length: ' . length($body) . "\r\n\r\n" . $body);
+    my $length = $status == 204 ? '' : 'content-length: ' . (length($body) + ($opt{claim} // 0)) . "\r\n";
+    $self->_send($self->_head($status, $headers) . "$length\r\n$body" . ($opt{surplus} // ''));
     $self->_end_of_answer;
 }
 
@@ -295,8 +298,21 @@ sub stream ($self, $status, $headers, $s) {
     $s->{due} = KiroSim::Loop::now_ms() + $s->{first};
     $s->{simple} = $s->{gap} && !grep { defined $s->{$_} } qw(chunk cut_bytes cut_events silence hold);
     $self->{stream} = $s;
-    $self->_send($self->_head($status, [@$headers, @more]) . "\r\n");
+    my $head = $self->_head($status, [@$headers, @more]) . "\r\n";
+    if (defined $s->{cut_head}) {
+        $self->_send(substr $head, 0, $s->{cut_head});
+        return $self->_cut_when_sent($s);
+    }
+    return $self->_head_slowly($s, $head) if $s->{head_piece};
+    $self->_send($head);
     $self->_pump if !$self->{closed};
+}
+
+sub _head_slowly ($self, $s, $head) {
+    return if $self->{closed};
+    $self->_send(substr $head, 0, $s->{head_piece}, '');
+    my $next = $head eq '' ? sub { $self->_pump if !$self->{closed} } : sub { $self->_head_slowly($s, $head) };
+    $self->{loop}->at(KiroSim::Loop::now_ms() + ($s->{head_ms} // 1), $next);
 }
 
 # What goes on with the stream when its time has come.
@@ -437,12 +453,14 @@ sub _pump ($self) {
             return $self->_yield($s) if $sent >= $BUDGET;
         }
     }
+    if ($s->{cut} && $s->{cut_mode} eq 'chunk') { $batch .= "no chunk\r\n" }
     if ($s->{cut} && $s->{cut_mode} ne 'end') {
         $self->_send($batch) if $batch ne '';
         return if $self->{closed};
         return $self->_cut_when_sent($s);
     }
     $batch .= "0\r\n\r\n" if $s->{framing} eq 'chunked';
+    $batch .= $s->{surplus} // '';
     $self->{entry}{end} = $s->{cut} ? 'cut_end' : 'complete' if $self->{entry};
     $self->_send($batch) if $batch ne '';
     $self->_end_of_answer;

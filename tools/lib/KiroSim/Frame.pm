@@ -53,8 +53,25 @@ sub text_event ($type, $member, $piece, $ascii = 0) {
     return $text{$key} = $frame;
 }
 
-# One flipped bit: in the prelude's checksum or in the middle of the message.
+my %LENGTHS = (    # total and header length of a message, with a checksum that is good
+    length => sub ($total, $head) { (4, $head) },
+    longest => sub ($total, $head) { (0x01ffffff, $head) },
+    headers => sub ($total, $head) { ($total, $total) },
+);
+
+# One flipped bit in the prelude's checksum or in the middle of the message; lengths that cannot be; or a header of no
+# known type in a message that is sound otherwise.
 sub corrupt ($frame, $where) {
+    if (my $lengths = $LENGTHS{$where}) {
+        my $prelude = pack 'NN', $lengths->(unpack 'NN', $frame);
+        return $prelude . pack('N', Compress::Zlib::crc32($prelude)) . substr $frame, 12;
+    }
+    if ($where eq 'header') {
+        my $head = unpack 'x4 N', $frame;
+        my $name = unpack 'x12 C', $frame;
+        substr($frame, 13 + $name, 1) = "\x0f";
+        return message(substr($frame, 12, $head), substr $frame, 12 + $head, length($frame) - $head - 16);
+    }
     my $at = $where eq 'prelude' ? 10 : length($frame) - 6;
     substr($frame, $at, 1) ^.= "\x10";
     return $frame;

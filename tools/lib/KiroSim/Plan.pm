@@ -8,21 +8,24 @@ use KiroSim::Json qw(decode_json decode_prefix is_number is_string);
 # Field => what it must be.
 my %FIELD = (
     map({ $_ => 'number' } qw(status retry_after_ms delay_ms first_ms gap_ms words bytes piece context_pct silence_ms silence_at
-        chunk chunk_ms hold_at)),
-    map({ $_ => 'string' } qw(type message raw_body text vector hold framing cut_mode result_text)),
+        chunk chunk_ms hold_at head_piece head_ms garbage)),
+    claim => 'integer',
+    map({ $_ => 'string' } qw(type message raw_body text vector hold framing cut_mode result_text surplus)),
     map({ $_ => 'object' } qw(headers reasoning metadata exception error_frame corrupt rpc_error)),
     map({ $_ => 'objects' } qw(tools events results)),
-    map({ $_ => 'any' } qw(reason html stop_reason credits cut text_list no_tail no_metadata unknown_events empty hang close ascii
+    map({ $_ => 'any' } qw(reason html gzip interim twice stop_reason credits cut text_list no_tail no_metadata unknown_events empty hang close ascii
         is_error)),
 );
 my %FITS = (
     number  => sub ($v) { is_number($v) && $v >= 0 },
+    integer => sub ($v) { is_number($v) },
     string  => \&is_string,
     object  => sub ($v) { ref $v eq 'HASH' },
     objects => sub ($v) { ref $v eq 'ARRAY' && !grep { ref ne 'HASH' } @$v },
     any     => sub ($v) { 1 },
 );
-my %CHOICE = (framing => [qw(chunked length close)], mode => [qw(fin rst hang end)]);
+my %CHOICE = (framing => [qw(chunked length close)], mode => [qw(fin rst hang end chunk)], gzip => [qw(1 cut bad)],
+              where => [qw(prelude message length longest headers header)]);
 
 sub _choice ($what, $value) {
     die "$what must be one of @{ $CHOICE{$what} }\n" if defined $value && !grep { $_ eq $value } @{ $CHOICE{$what} };
@@ -52,7 +55,17 @@ my %BUILTIN = (
                    message => 'unexpected', after_events => 3 } },
     crc       => { text => 'One two three four five six.', corrupt => { event => 2, where => 'message' } },
     prelude   => { text => 'One two three four five six.', corrupt => { event => 2, where => 'prelude' } },
+    length    => { text => 'One two three four five six.', corrupt => { event => 2, where => 'length' } },
+    garbage   => { text => 'One two three.', garbage => 40 },
+    twice     => { text => 'One two three.', twice => !!1 },
     empty     => { empty => !!1 },
+    blank     => { text => '' },
+    page      => { status => 200, html => !!1 },
+    redirect  => { status => 302, html => !!1, headers => { location => 'https://elsewhere.example/' } },
+    headhang  => { cut => { bytes => 0, mode => 'hang' } },
+    headcut   => { cut => { head => 30 } },
+    badchunk  => { text => 'One two three four five six.', cut => { events => 3, mode => 'chunk' } },
+    slowhead  => { head_piece => 7, head_ms => 5 },
     nometa    => { no_metadata => !!1 },
     notail    => { no_tail => !!1 },
     slow      => { gap_ms => 50 },
@@ -83,8 +96,8 @@ sub _checked ($element) {
         die "plan field '$field' must be $type\n" if defined $value && !$FITS{$type}->($value);
     }
     my $cut = $element->{cut};
-    die "cut must be \"request\" or an object with bytes, events or request\n"
-        if defined $cut && (ref $cut eq 'HASH' ? !grep { exists $cut->{$_} } qw(bytes events request) : $cut ne 'request');
+    die "cut must be \"request\" or an object with head, bytes, events or request\n"
+        if defined $cut && (ref $cut eq 'HASH' ? !grep { exists $cut->{$_} } qw(head bytes events request) : $cut ne 'request');
     die "text_list must be a list of strings\n" if defined $element->{text_list}
         && (ref $element->{text_list} ne 'ARRAY' || grep { !is_string($_) } @{ $element->{text_list} });
     die "every event needs a type and a payload\n"
@@ -92,6 +105,8 @@ sub _checked ($element) {
     my $credits = $element->{credits} // 0;
     die "credits must be a number or a list of numbers\n" if grep { !is_number($_) } ref $credits eq 'ARRAY' ? @$credits : $credits;
     _choice(framing => $element->{framing});
+    _choice(gzip => $element->{gzip} || undef);
+    _choice(where => $element->{corrupt}{where}) if $element->{corrupt};
     _choice(mode => $_) for $element->{cut_mode}, ref $cut ? $cut->{mode} : ();
     return $element;
 }
@@ -100,7 +115,7 @@ sub _checked ($element) {
 sub _by_name ($self, $name) {
     return @{ $self->{named}{$name}{plan} } if $self->{named}{$name};
     return $BUILTIN{$name} if $BUILTIN{$name};
-    return { status => 0 + $name } if $name =~ /\A[45][0-9][0-9]\z/;
+    return { status => 0 + $name } if $name =~ /\A[345][0-9][0-9]\z|\A20[1-6]\z/;
     return { $1 => 0 + $2 } if $name =~ /\A(words|bytes|gap_ms|delay_ms|first_ms|chunk):([0-9]+)\z/;
     return {} if $name eq 'default';
     die "unknown plan '$name'\n";

@@ -3,6 +3,7 @@ package KiroSim::Reply;
 # Turns a plan element and a checked request into what goes over the wire: an error body, or a generator of events.
 
 use v5.36;
+use Compress::Zlib ();
 use KiroSim::Frame ();
 use KiroSim::Json qw(encode_json is_string is_number);
 use KiroSim::Plan ();
@@ -40,11 +41,19 @@ sub fault ($plan) {
         return ($status, 'text/html', is_string($plan->{html}) ? $plan->{html} : sprintf($HTML, $status), undef);
     }
     return ($status, undef, $plan->{raw_body}, undef) if defined $plan->{raw_body};
+    return ($status, undef, '', undef) if $status < 400 && $status != 200;
     my ($type, $message, $reason) = @{ $FAULT{$status} // $FAULT{ $status < 500 ? 400 : 500 } };
     my $f = { type => $plan->{type} // $type, message => $plan->{message} // $message,
               reason => exists $plan->{reason} ? $plan->{reason} : $reason, retry_after_ms => $plan->{retry_after_ms} };
     $f->{reason} = undef if $plan->{type} && !exists $plan->{reason};
     return ($status, undef, error_body($f), $f->{type});
+}
+
+# A body as a proxy compresses it: whole, cut, or not at all although it says so.
+sub compressed ($body, $how) {
+    return $body if $how eq 'bad';
+    my $bytes = Compress::Zlib::memGzip($body);
+    return $how eq 'cut' ? substr $bytes, 0, length($bytes) - 10 : $bytes;
 }
 
 sub is_fault ($plan) {
@@ -165,6 +174,7 @@ sub _exception_frame ($x) {
     my $type = $x->{type} // 'error';
     $type = $x->{shape} ? $SHAPE{$type} // $type : $MEMBER{$type} // $type;
     return KiroSim::Frame::exception($type, {
+        defined $x->{body_type} ? (__type => $NAMESPACE . $x->{body_type}) : (),
         message => $x->{message} // 'simulated failure', defined $x->{reason} ? (reason => $x->{reason}) : (),
         defined $x->{retry_after_ms} ? (retryAfterMilliseconds => $x->{retry_after_ms}) : (),
     });
@@ -295,6 +305,13 @@ sub _with_corruption ($next, $spec) {
     };
 }
 
+sub _with_garbage ($next, $size) {
+    my $left = 1;
+    return sub {
+        return $next->() // ($left-- > 0 ? 'x' x $size : undef);
+    };
+}
+
 # A generator of the frames of an answer; vectors are given as one blob.
 sub frames ($items, $plan, $blob = undef) {
     if (defined $blob) {
@@ -308,6 +325,7 @@ sub frames ($items, $plan, $blob = undef) {
         my $tail = ($plan->{no_metadata} ? 0 : 1) + 1 + (ref $plan->{credits} ? @{ $plan->{credits} } : 1);
         $list = [@$items[0 .. $#$items - $tail]];
     }
+    $list = [@$list, @$list] if $plan->{twice};
     my $next = _walk($list, $plan);
     $next = _with_strangers($next) if $plan->{unknown_events};
     $next = _with_fatal_frame($next, $plan->{exception}, _exception_frame($plan->{exception})) if $plan->{exception};
@@ -315,6 +333,7 @@ sub frames ($items, $plan, $blob = undef) {
         KiroSim::Frame::error_message($plan->{error_frame}{code} // 'InternalFailure', $plan->{error_frame}{message} // 'unexpected'))
         if $plan->{error_frame};
     $next = _with_corruption($next, $plan->{corrupt}) if $plan->{corrupt};
+    $next = _with_garbage($next, $plan->{garbage}) if $plan->{garbage};
     return $next;
 }
 

@@ -256,11 +256,14 @@ sub _faulty ($self, $conn, $entry, $plan) {
         $conn->abandon((ref $cut ? $cut->{mode} : undef) // $plan->{cut_mode} // 'fin', 0);
         return 1;
     }
-    $conn->{keep} = 0 if $plan->{close};
+    $conn->{keep} = 0 if $plan->{close} || ($plan->{claim} // 0) > 0;
+    $conn->interim($_) for ref $plan->{interim} ? @{ $plan->{interim} } : $plan->{interim} // ();
     return 0 if !KiroSim::Reply::is_fault($plan);
     my ($status, $type, $body, $error) = KiroSim::Reply::fault($plan);
+    $body = KiroSim::Reply::compressed($body, $plan->{gzip}) if $plan->{gzip};
     $conn->answer($status, _headers($plan, 'content-type' => $type // _error_type($entry), 'x-amzn-requestid' => _request_id(),
-        'x-amzn-errortype' => $error), $body);
+        'x-amzn-errortype' => $error, 'content-encoding' => $plan->{gzip} ? 'gzip' : undef), $body,
+        claim => $plan->{claim}, surplus => $plan->{surplus});
     return 1;
 }
 
@@ -305,12 +308,14 @@ sub _start ($self, $conn, $entry, $plan, $items) {
         cut_mode => ($cut && $cut->{mode}) // $plan->{cut_mode} // 'fin',
         defined $plan->{silence_ms} ? (silence => { at => $plan->{silence_at} // 1, ms => $plan->{silence_ms} }) : (),
         defined $plan->{hold_at} ? (hold => { at => $plan->{hold_at}, name => $plan->{hold} // 'hold' }) : (),
-        $cut ? (cut_bytes => $cut->{bytes}, cut_events => $cut->{events}) : (),
+        $cut ? (cut_bytes => $cut->{bytes}, cut_events => $cut->{events}, cut_head => $cut->{head}) : (),
+        map({ $_ => $plan->{$_} } qw(head_piece head_ms surplus)),
     );
     if ($stream{framing} eq 'length') {
         my $walk = KiroSim::Reply::frames($items, $plan, $blob);
         $stream{length} = 0;
         while (defined(my $frame = $walk->())) { $stream{length} += length $frame }
+        $stream{length} += $plan->{claim} // 0;
     }
     my $headers = _headers($plan, 'content-type' => 'application/vnd.amazon.eventstream', 'x-amzn-requestid' => _request_id());
     $conn->stream(200, $headers, \%stream);
