@@ -453,8 +453,6 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return;
     }
 
-    ctx->retry_reason = kiro_failure_name(f->kind);
-
     if (f->retry == KIRO_RETRY_REFRESH) {
 
         ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
@@ -469,6 +467,7 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         }
 
         ctx->refreshed = 1;
+        ctx->retry_reason = kiro_failure_name(f->kind);
         ctx->state = NGX_HTTP_KIRO_TOKEN;
         ngx_http_kiro_exchange_wake(ctx);
         return;
@@ -546,6 +545,7 @@ ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     }
 
     ctx->retries++;
+    ctx->retry_reason = kiro_failure_name(f->kind);
 
     ngx_http_kiro_notice_retry(ctx);
 

@@ -30,6 +30,7 @@ ngx_http_kiro_gate(ngx_http_request_t *sr)
     size_t                    size;
     ngx_int_t                 rc;
     ngx_buf_t                *b;
+    kiro_failure              f;
     ngx_http_upstream_t      *u;
     ngx_http_kiro_ctx_t      *ctx;
     ngx_http_kiro_attempt_t  *at;
@@ -79,7 +80,23 @@ ngx_http_kiro_gate(ngx_http_request_t *sr)
 
             ngx_log_error(NGX_LOG_ERR, sr->connection->log, 0,
                           "upstream sent invalid chunked response");
-            return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+
+            at->close = 1;
+
+            if (at->error_body) {
+                at->eof = 1;
+                break;
+            }
+
+            kiro_failure_set(&f, KIRO_FAIL_UPSTREAM_PROTOCOL,
+                             "the service sent a malformed response");
+            f.retry = KIRO_RETRY_BACKOFF;
+
+            if (kiro_reply_abort(ctx->reply, &f) != KIRO_OK) {
+                return NGX_ERROR;
+            }
+
+            break;
         }
 
         size = b->last - b->pos;

@@ -8,7 +8,7 @@ use KiroSim::Json qw(decode_json decode_prefix is_number is_string);
 # Field => what it must be.
 my %FIELD = (
     map({ $_ => 'number' } qw(status retry_after_ms delay_ms first_ms gap_ms words bytes piece context_pct silence_ms silence_at
-        chunk chunk_ms hold_at head_piece head_ms garbage)),
+        chunk chunk_ms hold_at head_piece head_ms garbage repeat)),
     claim => 'integer',
     map({ $_ => 'string' } qw(type message raw_body text vector hold framing cut_mode result_text surplus)),
     map({ $_ => 'object' } qw(headers reasoning metadata exception error_frame corrupt rpc_error)),

@@ -40,7 +40,7 @@ sub fault ($plan) {
     if ($plan->{html}) {
         return ($status, 'text/html', is_string($plan->{html}) ? $plan->{html} : sprintf($HTML, $status), undef);
     }
-    return ($status, undef, $plan->{raw_body}, undef) if defined $plan->{raw_body};
+    return ($status, undef, $plan->{raw_body} x ($plan->{repeat} // 1), undef) if defined $plan->{raw_body};
     return ($status, undef, '', undef) if $status < 400 && $status != 200;
     my ($type, $message, $reason) = @{ $FAULT{$status} // $FAULT{ $status < 500 ? 400 : 500 } };
     my $f = { type => $plan->{type} // $type, message => $plan->{message} // $message,

@@ -1,0 +1,481 @@
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Test::Kiro;
+
+# What becomes of every failure of the service: status and words that the client gets, how often the gateway tried,
+# what the log can say. The tables are the test; each row runs in three dialects, streamed and collected.
+
+# --- what a kind of failure looks like -----------------------------------------------------------------------------
+# kind              | OpenAI: status, type, code                      | Anthropic: status, type   | Responses, in a stream  | final
+# A streamed failure has the same type and code. "final": x-should-retry is false; "-": only where the row says so.
+
+my %KIND = map { $_->[0] => $_ } table(<<'EOT');
+rate_limited        | 429 requests              rate_limit_exceeded     | 429 rate_limit_error      | rate_limit_exceeded     | -
+quota               | 429 insufficient_quota    insufficient_quota      | 402 billing_error         | insufficient_quota      | final
+overloaded          | 503 server_error          server_is_overloaded    | 529 overloaded_error      | server_error            | -
+auth_expired        | 502 server_error          null                    | 502 api_error             | server_error            | final
+access_denied       | 403 invalid_request_error permission_denied       | 403 permission_error      | invalid_prompt          | -
+suspended           | 403 invalid_request_error permission_denied       | 403 permission_error      | invalid_prompt          | final
+context_overflow    | 400 invalid_request_error context_length_exceeded | 400 invalid_request_error | context_length_exceeded | -
+model_not_found     | 404 invalid_request_error model_not_found         | 404 not_found_error       | invalid_prompt          | -
+too_large           | 413 invalid_request_error request_too_large       | 413 request_too_large     | server_error            | -
+upstream_refused    | 400 invalid_request_error null                    | 400 invalid_request_error | invalid_prompt          | -
+upstream_error      | 502 server_error          null                    | 502 api_error             | server_error            | -
+upstream_connect    | 502 server_error          null                    | 502 api_error             | server_error            | -
+upstream_tls        | 502 server_error          null                    | 502 api_error             | invalid_prompt          | final
+upstream_timeout    | 504 server_error          timeout                 | 504 timeout_error         | server_error            | -
+upstream_cut        | 502 server_error          null                    | 502 api_error             | server_error            | -
+upstream_protocol   | 502 server_error          null                    | 502 api_error             | server_error            | -
+upstream_empty      | 502 server_error          null                    | 502 api_error             | server_error            | -
+unavailable         | 503 server_error          null                    | 503 api_error             | server_error            | -
+EOT
+
+# --- before the client has seen anything ---------------------------------------------------------------------------
+# what the service does                            | the simulator's plan                                | kind              | tries | more
+# Tries: with kiro_retries 2, if it does so for ever. Where that is more than one, a second answer that is good heals it, in
+# two tries. More: "final", "after=N" (Retry-After), "~" (may hit a kept connection, which costs no try), "fast" (small timeouts).
+
+my @before = table(<<'EOT');
+429                                                | 429                                                 | rate_limited      | 3 |
+429 that says when to come back                    | throttle                                            | rate_limited      | 1 | after=1
+429 with Retry-After                               | {"status":429,"headers":{"Retry-After":"7"}}        | rate_limited      | 1 | after=7
+429, suspicious activity                           | {"status":429,"reason":null,"message":"We saw suspicious activity and set temporary limits."} | rate_limited | 1 | final
+429, credits too fast                              | 429 CREDIT_CONSUMPTION_RATE_EXCEEDED                | rate_limited      | 3 |
+429, no capacity                                   | capacity                                            | overloaded        | 3 |
+500, high load                                     | {"status":500,"message":"Encountered unexpectedly high load when processing the request, please try again."} | overloaded | 3 |
+503, model unavailable                             | 503                                                 | overloaded        | 3 |
+402                                                | quota                                               | quota             | 1 |
+402, nothing said                                  | {"status":402,"raw_body":""}                        | quota             | 1 |
+400, month used up                                 | 400 MONTHLY_REQUEST_COUNT                           | quota             | 1 |
+429, month used up                                 | 429 MONTHLY_REQUEST_COUNT                           | quota             | 1 |
+429, day used up                                   | 429 DAILY_REQUEST_COUNT                             | quota             | 1 |
+429, month used up, compressed                     | {"status":429,"reason":"MONTHLY_REQUEST_COUNT","gzip":1} | quota        | 1 |
+429, month used up, compressed and cut             | {"status":429,"raw_body":"{\"reason\":\"MONTHLY_REQUEST_COUNT\",\"message\":\"xx xx xx xx\"}","gzip":"cut"} | quota | 1 |
+429, says that it is compressed                    | {"status":429,"gzip":"bad"}                         | rate_limited      | 3 |
+402, overage limit                                 | 402 OVERAGE_REQUEST_LIMIT_EXCEEDED                  | quota             | 1 |
+403                                                | denied                                              | access_denied     | 1 |
+403, feature                                       | 403 FEATURE_NOT_SUPPORTED                           | access_denied     | 1 |
+403, HTML of a firewall                            | {"status":403,"html":1}                             | access_denied     | 1 |
+409, encryption key                                | 409 CUSTOMER_KMS_KEY_DISABLED                       | access_denied     | 1 |
+403, suspended                                     | suspended                                           | suspended         | 1 |
+423                                                | 423                                                 | suspended         | 1 |
+423, nothing said                                  | {"status":423,"raw_body":""}                        | suspended         | 1 |
+400, too long                                      | overflow                                            | context_overflow  | 1 |
+400, too long, an old host's words                 | {"status":400,"reason":null,"message":"Input content length exceeds threshold."} | context_overflow | 1 |
+400, prompt too long                               | 400 PROMPT_TOO_LONG                                 | context_overflow  | 1 |
+400, unknown model                                 | 400 INVALID_MODEL_ID                                | model_not_found   | 1 |
+400                                                | 400                                                 | upstream_refused  | 1 |
+400, tools                                         | 400 TOOL_USE_RESULT_MISMATCH                        | upstream_refused  | 1 |
+400, tool format, also seen in passing             | {"status":400,"reason":null,"message":"Invalid tool use format."} | upstream_refused | 2 |
+400, image                                         | 400 IMAGE_SIZE_EXCEEDED                             | upstream_refused  | 1 |
+400, no profile                                    | {"status":400,"reason":null,"message":"profileArn is required for this request."} | upstream_refused | 1 |
+400, other profile                                 | {"status":400,"reason":null,"message":"Invalid profileArn."} | upstream_refused | 1 |
+413, HTML                                          | {"status":413,"html":1}                             | too_large         | 1 |
+404, no such operation                             | 404                                                 | upstream_error    | 1 | final
+405                                                | {"status":405,"html":1}                             | upstream_error    | 1 | final
+500                                                | 500                                                 | upstream_error    | 3 |
+502, HTML                                          | html                                                | upstream_error    | 3 |
+500, nothing said                                  | {"status":500,"raw_body":""}                        | upstream_error    | 3 |
+500, a body without end                            | {"status":500,"raw_body":"0123456789","repeat":20000} | upstream_error    | 3 |
+500, a body that is cut                            | {"status":500,"claim":100}                          | upstream_error    | 3 |
+500, more than Content-Length says                 | {"status":500,"surplus":"HTTP/1.1 200 OK"}          | upstream_error    | 3 |
+the type in the header only, with a URI            | {"status":400,"raw_body":"","headers":{"x-amzn-ErrorType":"ThrottlingException:http://internal.amazon.com/"}} | rate_limited | 3 |
+503                                                | {"status":503,"reason":null}                        | unavailable       | 3 |
+504                                                | {"status":504,"html":1}                             | upstream_timeout  | 3 |
+408                                                | {"status":408,"raw_body":""}                        | upstream_timeout  | 3 |
+a redirect                                         | redirect                                            | upstream_protocol | 1 | final
+204                                                | 204                                                 | upstream_protocol | 1 | final
+a page with 200                                    | page                                                | upstream_protocol | 1 | final
+an empty page with 200                             | {"status":200,"raw_body":"","headers":{"content-type":"text/html"}} | upstream_protocol | 1 | final
+a page with 200 and the type of a stream           | {"status":200,"raw_body":"<html>Hello</html>","headers":{"content-type":"application/vnd.amazon.eventstream"}} | upstream_protocol | 1 | final
+JSON with 200                                      | {"status":200,"raw_body":"{\"ok\":true}"}           | upstream_protocol | 1 | final
+an error's JSON with 200                           | {"status":200,"raw_body":"{\"__type\":\"a#ThrottlingException\"}"} | rate_limited | 3 |
+exception, member error                            | {"exception":{"type":"error","before":1}}           | upstream_error    | 3 |
+exception, member throttlingError                  | {"exception":{"type":"throttlingError","before":1}} | rate_limited      | 3 |
+... that says when to come back                    | inband                                              | rate_limited      | 1 | after=1
+exception, member validationError                  | {"exception":{"type":"validationError","before":1}} | upstream_refused  | 1 |
+exception, member serviceUnavailableError          | {"exception":{"type":"serviceUnavailableError","before":1}} | unavailable | 3 |
+exception, shape ThrottlingException               | {"exception":{"type":"throttlingError","shape":1,"before":1}} | rate_limited | 3 |
+exception, shape ContentLengthExceededException    | {"exception":{"type":"ContentLengthExceededException","before":1}} | context_overflow | 1 |
+exception, shape ModelStreamErrorException         | {"exception":{"type":"ModelStreamErrorException","before":1}} | upstream_error | 3 |
+exception, unknown shape                           | {"exception":{"type":"SomethingNew","before":1}}    | upstream_error    | 3 |
+exception, __type before the frame's name          | {"exception":{"type":"error","body_type":"ValidationException","before":1}} | upstream_refused | 1 |
+exception, reason before both                      | {"exception":{"type":"throttlingError","body_type":"ThrottlingException","reason":"MONTHLY_REQUEST_COUNT","before":1}} | quota | 1 |
+error frame first                                  | {"error_frame":{"code":"InternalFailure","before":1}} | upstream_error  | 3 |
+error frame, code ThrottlingException              | {"error_frame":{"code":"ThrottlingException","before":1}} | rate_limited | 3 |
+checksum of a message, first event                 | {"corrupt":{"event":1,"where":"message"}}           | upstream_protocol | 3 |
+checksum of a prelude, first event                 | {"corrupt":{"event":1,"where":"prelude"}}           | upstream_protocol | 3 |
+a message of 4 bytes                               | {"corrupt":{"event":1,"where":"length"}}            | upstream_protocol | 3 |
+a message of 32 MB                                 | {"corrupt":{"event":1,"where":"longest"}}           | upstream_protocol | 3 |
+headers longer than their message                  | {"corrupt":{"event":1,"where":"headers"}}           | upstream_protocol | 3 |
+a header of no known type                          | {"corrupt":{"event":1,"where":"header"}}            | upstream_protocol | 3 |
+a chunk without a size                             | {"cut":{"events":0,"mode":"chunk"}}                 | upstream_protocol | 3 |
+nothing in the stream                              | empty                                               | upstream_empty    | 3 | final
+nothing but the tail                               | blank                                               | upstream_empty    | 3 | final
+closed behind the header                           | {"cut":{"bytes":0}}                                 | upstream_cut      | 3 |
+closed inside of the first event                   | {"cut":{"bytes":20}}                                | upstream_cut      | 3 |
+ended inside of the first event                    | {"cut":{"bytes":20,"mode":"end"}}                   | upstream_cut      | 3 |
+closed inside of the header                        | headcut                                             | upstream_protocol | 3 |
+closed without an answer                           | drop                                                | upstream_connect  | 3 | ~
+reset without an answer                            | rst                                                 | upstream_connect  | 3 | ~
+no answer                                          | hang                                                | upstream_timeout  | 3 | fast
+silence behind the header                          | headhang                                            | upstream_timeout  | 3 | fast
+a first token that is late                         | {"first_ms":20000}                                  | upstream_timeout  | 3 | fast
+EOT
+
+# --- behind the first words ----------------------------------------------------------------------------------------
+# what the service does                            | the simulator's plan                                | streamed          | collected         | tries | more
+# A collected answer is tried again as above. "ends": the stream ends like one that reached the limit of its length.
+# "whole": nothing is missing, no failure.
+
+my $WORDS = 'One two three four five six.';
+my @after = table(<<'EOT');
+closed                                             | {%WORDS%,"cut":{"events":3}}                        | upstream_cut      | upstream_cut      | 3 |
+reset                                              | {%WORDS%,"cut":{"events":3,"mode":"rst"}}           | upstream_cut      | upstream_cut      | 3 | ~
+closed inside of an event                          | {%WORDS%,"cut":{"bytes":500}}                       | upstream_cut      | upstream_cut      | 3 |
+closed before Content-Length was reached           | {%WORDS%,"framing":"length","cut":{"events":3}}     | upstream_cut      | upstream_cut      | 3 |
+a length that is too short                         | {%WORDS%,"framing":"length","claim":-500}           | ends upstream_cut | upstream_cut      | 3 |
+ended inside of an event                           | {%WORDS%,"cut":{"bytes":500,"mode":"end"}}          | ends upstream_cut | upstream_cut      | 3 |
+a body until the connection ends, without tail     | {%WORDS%,"framing":"close","no_tail":1}             | ends upstream_cut | upstream_cut      | 2 |
+ended without tail                                 | {%WORDS%,"no_tail":1}                               | ends upstream_cut | upstream_cut      | 2 |
+a chunk without a size                             | {%WORDS%,"cut":{"events":3,"mode":"chunk"}}         | upstream_protocol | upstream_protocol | 3 |
+checksum of a message                              | {%WORDS%,"corrupt":{"event":3,"where":"message"}}   | upstream_protocol | upstream_protocol | 3 |
+checksum of a prelude                              | {%WORDS%,"corrupt":{"event":3,"where":"prelude"}}   | upstream_protocol | upstream_protocol | 3 |
+a message of 4 bytes                               | {%WORDS%,"corrupt":{"event":3,"where":"length"}}    | upstream_protocol | upstream_protocol | 3 |
+exception, model unavailable                       | {%WORDS%,"exception":{"type":"error","reason":"MODEL_TEMPORARILY_UNAVAILABLE","after_events":3}} | overloaded        | overloaded        | 3 |
+exception, member error                            | {%WORDS%,"exception":{"type":"error","after_events":3}} | upstream_error | upstream_error   | 3 |
+exception, member throttlingError                  | {%WORDS%,"exception":{"type":"throttlingError","after_events":3}} | rate_limited | rate_limited | 3 |
+exception, month used up                           | {%WORDS%,"exception":{"type":"throttlingError","reason":"MONTHLY_REQUEST_COUNT","after_events":3}} | quota | quota | 1 |
+exception, member validationError                  | {%WORDS%,"exception":{"type":"validationError","after_events":3}} | upstream_refused | upstream_refused | 1 |
+exception, shape ServiceUnavailableException       | {%WORDS%,"exception":{"type":"serviceUnavailableError","shape":1,"after_events":3}} | unavailable | unavailable | 3 |
+exception, context full                            | {%WORDS%,"exception":{"type":"ContentLengthExceededException","after_events":3}} | ends context_overflow | ends context_overflow | 1 |
+exception instead of the tail                      | {%WORDS%,"exception":{"type":"error"}}              | upstream_error    | upstream_error    | 3 |
+error frame                                        | {%WORDS%,"error_frame":{"after_events":3}}          | upstream_error    | upstream_error    | 3 |
+silence                                            | {%WORDS%,"cut":{"events":3,"mode":"hang"}}          | upstream_timeout  | upstream_timeout  | 3 | fast
+closed without HTTP's end, behind the tail         | {%WORDS%,"framing":"length","claim":9}              | whole             | whole             | 1 |
+garbage behind the tail                            | {%WORDS%,"garbage":40}                              | whole             | whole             | 1 |
+two answers in one                                 | {%WORDS%,"twice":1}                                 | whole             | whole             | 1 |
+bytes behind the end of the message                | {%WORDS%,"surplus":"HTTP/1.1 500 Oops"}             | whole             | whole             | 1 |
+a header in small pieces, bytes one by one         | {%WORDS%,"head_piece":7,"head_ms":1,"chunk":1}      | whole             | whole             | 1 |
+100 Continue and Early Hints in front              | {%WORDS%,"interim":[100,103]}                       | whole             | whole             | 1 |
+EOT
+
+# --- what is not the service's doing --------------------------------------------------------------------------------
+# location | kind             | tries
+
+my @places = table(<<'EOT');
+refused    | upstream_connect | 3
+strange    | upstream_tls     | 1
+name       | upstream_tls     | 1
+EOT
+
+# Columns; a line's trailing empty ones are there too.
+sub table {
+    return map { [ split /\s*\|\s*/, $_, -1 ] } grep { /\S/ && !/^#/ } split /\n/, $_[0];
+}
+
+my $quick = 'kiro_retries 2; kiro_retry_delay 10ms 20ms; kiro_early_headers off;';
+my $short = 600 * Test::Kiro::patience();
+my $t = Test::Kiro->new(
+    location => $quick,
+    http => <<'EOT',
+    kiro_account refused { api_key_file %%API_KEY_FILE%%; endpoint http://127.0.0.1:1; }
+    kiro_account strange { api_key_file %%API_KEY_FILE%%; endpoint %%ENDPOINT%%; ssl_name localhost; }
+    kiro_account name    { api_key_file %%API_KEY_FILE%%; endpoint %%ENDPOINT%%; ssl_trusted_certificate %%CA%%; ssl_name wrong.example; }
+    kiro_account login   {
+        credentials_file %%CREDENTIALS%%; state_path %%STATE%%; endpoint %%ENDPOINT%%; auth_endpoint %%ENDPOINT%%;
+        ssl_trusted_certificate %%CA%%; ssl_name localhost;
+    }
+EOT
+    server => "location /fast/v1/ { kiro_pass main; $quick kiro_first_token_timeout ${short}ms; kiro_read_timeout ${short}ms; }"
+        . ' location /many/v1/ { kiro_pass main; kiro_retries 6; kiro_retry_delay 10ms 20ms; }'
+        . join('', map { " location /$_/v1/ { kiro_pass $_; $quick }" } qw(refused strange name login)),
+    allow => qr/SSL|certificate/,
+);
+$t->start;
+
+my %DIALECT = (
+    openai    => { path => 'chat/completions', id => 'x-request-id', make => 'openai_x',    stream => 'openai_stream',    object => 'openai_object' },
+    anthropic => { path => 'messages',         id => 'request-id',   make => 'anthropic_x', stream => 'anthropic_stream', object => 'anthropic_object' },
+    responses => { path => 'responses',        id => 'x-request-id', make => 'responses_x', stream => 'responses_stream', object => 'responses_object' },
+);
+my %ENDS  = (openai => 'length', anthropic => 'max_tokens', responses => qr/^incomplete/);
+my %WHOLE = (openai => 'stop',   anthropic => 'end_turn',   responses => qr/^completed/);
+
+# --- making requests -------------------------------------------------------------------------------------------------
+
+my (@waiting, %count, %log);
+my $gap = 30 * Test::Kiro::patience(); # words that come together with the fault are not behind it
+
+sub element {
+    my ($plan) = @_;
+    return { status => 0 + $1, reason => $2 } if $plan =~ /^(\d{3}) ([A-Z_]+)$/;
+    return $plan unless $plan =~ /^\{/;
+    $plan =~ s/%WORDS%/"text":"$WORDS","gap_ms":$gap/;
+    return json($plan);
+}
+
+# One request: { dialect, stream, plan, row, judge }
+sub add {
+    my (%x) = @_;
+    my $d = $DIALECT{ $x{dialect} };
+    my $where = $x{place} ? "/$x{place}/v1/" : ($x{row}[-1] // '') =~ /fast/ ? '/fast/v1/' : '/v1/';
+    $x{prompt} = scripted(@{ $x{plan} } > 1 ? @{ $x{plan} } : ref $x{plan}[0] ? $x{plan}[0] : $x{plan}[0]);
+    my $make = $d->{make};
+    $x{http} = $t->$make($x{prompt}, stream => $x{stream}, path => $where . $d->{path});
+    $x{name} .= ", $x{dialect} " . ($x{stream} ? 'streamed' : 'collected');
+    push @waiting, \%x;
+    return;
+}
+
+# Runs them side by side; then what the log and, with "counted", the simulator know is at hand.
+my ($made, $since) = (0, 0);
+sub run_all {
+    my ($beside, $counted) = @_;
+    my @all = splice @waiting;
+    for (my @rest = @all; @rest;) {
+        $t->run(60, map { $_->{http} } splice @rest, 0, $beside);
+    }
+    my $before = $made;
+    $made += @all;
+    my @lines = lines_of_log($made);
+    %log = map { $_->{id} => $_ } map { json($_) } @lines[ $before .. $#lines ];
+    if ($counted) {
+        %count = ();
+        for my $seen (@{ $t->sim(GET => "log?op=generate&since=$since") }) {
+            $since = $seen->{n};
+            my $text = ref $seen->{body} ? $seen->{body}{conversationState}{currentMessage}{userInputMessage}{content} // '' : '';
+            $count{$1}++ if $text =~ /\]\] (request \d+ of \d+)/;
+        }
+    }
+    $_->{judge}->($_) for @all;
+    return;
+}
+
+sub lines_of_log {
+    my ($n) = @_;
+    my @lines;
+    Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub {
+        @lines = split /\n/, Test::Kiro::slurp("$t->{dir}/logs/access.log");
+        return @lines >= $n;
+    });
+    return @lines;
+}
+
+# --- judging -----------------------------------------------------------------------------------------------------------
+
+sub log_of {
+    my ($x) = @_;
+    return $log{ $x->{http}->header($DIALECT{ $x->{dialect} }{id}) // '' } // {};
+}
+
+sub plain { return map { defined && $_ ne '-' ? $_ : '' } @_ }
+
+sub tries {
+    my ($x, $tries, $loose) = @_;
+    my ($id) = $x->{prompt} =~ /\]\] (request \d+ of \d+)/;
+    my $seen = $count{$id} // 0;
+    return $seen == $tries || $loose && $seen > $tries && $seen <= $tries + 40;
+}
+
+# What the variables say, as one comparison.
+sub variables_are {
+    my ($x, %want) = @_;
+    my $v = log_of($x);
+    my %have;
+    @have{qw(status attempts error why stop)} = plain(@$v{qw(status attempts error why stop)});
+    delete $have{stop} if ref $want{stop} && $have{stop} =~ delete $want{stop};
+    is_deeply(\%have, \%want, "$x->{name}: \$status, \$kiro_attempts, \$kiro_error, \$kiro_retry_reason, \$kiro_stop_reason");
+    return;
+}
+
+# Type and code of an error, in a body or in a stream.
+sub words_are {
+    my ($x, $kind, $e, $in_stream) = @_;
+    my (undef, $openai, $anthropic, $responses) = @{ $KIND{$kind} };
+    my (undef, $type, $code) = split ' ', $openai;
+    if ($x->{dialect} eq 'anthropic') { is($e->{type}, (split ' ', $anthropic)[1], "$x->{name}: type") }
+    elsif ($x->{dialect} eq 'responses' && $in_stream) { is($e->{code}, $responses, "$x->{name}: code") }
+    else { is("$e->{type} " . ($e->{code} // 'null'), "$type $code", "$x->{name}: type and code") }
+    my %phrase = (openai => qr/maximum context length/, responses => qr/maximum context length/, anthropic => qr/prompt is too long/);
+    like($e->{message}, $phrase{ $x->{dialect} }, "$x->{name}: the words of an overflow") if $kind eq 'context_overflow' && !$in_stream;
+    return;
+}
+
+sub failed {
+    my ($kind, $tries, $more) = @_;
+    $more //= '';
+    return sub {
+        my ($x) = @_;
+        my (undef, $openai, $anthropic, undef, $final) = @{ $KIND{$kind} };
+        my ($status) = split ' ', $x->{dialect} eq 'anthropic' ? $anthropic : $openai;
+        my $e = $t->error_shape($x->{http}, $x->{dialect} eq 'anthropic' ? 'anthropic' : 'openai', $status, $x->{name});
+        words_are($x, $kind, $e);
+        my ($after) = $more =~ /after=(\d+)/;
+        is($x->{http}->header('retry-after'),    $after,                 "$x->{name}: Retry-After");
+        is($x->{http}->header('retry-after-ms'), $after && 1000 * $after, "$x->{name}: retry-after-ms");
+        is($x->{http}->header('x-should-retry'), $final eq 'final' || $more =~ /final/ ? 'false' : undef, "$x->{name}: x-should-retry");
+        variables_are($x, status => $status, attempts => $tries, error => $kind, why => $tries > 1 ? $kind : '', stop => '');
+        ok(tries($x, $x->{place} ? 0 : $tries, $more =~ /~/), "$x->{name}: requests at the simulator");
+    };
+}
+
+sub answered {
+    my ($tries, $why, $more, %want) = @_;
+    return sub {
+        my ($x) = @_;
+        my $d = $DIALECT{ $x->{dialect} };
+        my $check = $x->{stream} ? $d->{stream} : $d->{object};
+        my $s = $t->$check($x->{http}, $x->{name});
+        ok(!$s->{error}, "$x->{name}: no error");
+        if (exists $want{text}) { is($s->{text}, $want{text}, "$x->{name}: the text") }
+        else                    { like($s->{text}, $want{like} // qr/^You said: /, "$x->{name}: the text") }
+        my ($n, $reason) = $more =~ /~/ && (log_of($x)->{attempts} // 0) == 1 ? (1, '') : ($tries, $why);
+        variables_are($x, status => 200, attempts => $n, error => $want{error} // '', why => $reason, stop => ($want{stop} // \%WHOLE)->{ $x->{dialect} });
+        ok(tries($x, $tries, $more =~ /~/), "$x->{name}: requests at the simulator") unless $x->{place};
+    };
+}
+
+sub broken {
+    my ($kind, $more) = @_;
+    my $or = failed($kind, 3, $more);
+    return sub {
+        my ($x) = @_;
+        # a reset may overtake the words before it
+        return pass("$x->{name}: reset before the first word") if $more =~ /~/ && ($x->{http}{status} // 0) == 502;
+        my $check = $DIALECT{ $x->{dialect} }{stream};
+        my $s = $t->$check($x->{http}, $x->{name});
+        ok($s->{error}, "$x->{name}: an error in the stream") or return;
+        words_are($x, $kind, $s->{error}, 1);
+        like($s->{text}, qr/^One/, "$x->{name}: what had come is there");
+        isnt($s->{text}, $WORDS, "$x->{name}: and is not all") unless $x->{row}[0] =~ /instead of the tail/;
+        ok(!$x->{http}{error} && $x->{http}{last_chunk}, "$x->{name}: the response itself ends well");
+        variables_are($x, status => 200, attempts => 1, error => $kind, why => '', stop => '');
+    };
+}
+
+# --- the rows ------------------------------------------------------------------------------------------------------------
+
+my @modes = map { my $d = $_; map { [ $d, $_ ] } 0, 1 } sort keys %DIALECT;
+my $n = 0;
+
+sub heals {
+    my ($row, $plan, $kind, $more) = @_;
+    my ($dialect, $stream) = @{ $modes[ $n++ % @modes ] };
+    add(name => "$row->[0], once", dialect => $dialect, stream => $stream, plan => [ $plan, 'ok' ], row => $row, judge => answered(2, $kind, $more));
+    return;
+}
+
+for my $row (@before) {
+    my ($name, $plan, $kind, $tries, $more) = @$row;
+    $plan = element($plan);
+    for my $mode (@modes) {
+        add(name => $name, dialect => $mode->[0], stream => $mode->[1], plan => [$plan], row => $row, judge => failed($kind, $tries, $more));
+    }
+    heals($row, $plan, $kind, $more) if $tries > 1;
+}
+for my $row (@after) {
+    my ($name, $plan, $streamed, $collected, $tries, $more) = @$row;
+    $plan = element($plan);
+    for my $mode (@modes) {
+        my ($dialect, $stream) = @$mode;
+        my ($how, $kind) = reverse split ' ', $stream ? $streamed : $collected;
+        ($how, $kind) = ($kind // '', $how);
+        my $judge =
+              $kind eq 'whole' ? answered(1, '', $more, text => $WORDS)
+            : $how eq 'ends'   ? answered(1, '', $more, like => qr/^One/, error => $kind, stop => \%ENDS)
+            : $stream          ? broken($kind, $more)
+            :                    failed($kind, $tries, $more);
+        add(name => "behind the first words: $name", dialect => $dialect, stream => $stream, plan => [$plan], row => $row, judge => $judge);
+    }
+}
+for my $row (@places) {
+    my ($place, $kind, $tries) = @$row;
+    add(name => $place, dialect => $_->[0], stream => $_->[1], plan => ['ok'], row => [''], place => $place, judge => failed($kind, $tries)) for @modes;
+}
+
+my (@fast, @other);
+push @{ $_->{row}[-1] =~ /fast/ ? \@fast : \@other }, $_ for splice @waiting;
+my $everything = '';
+for my $group (\@other, \@fast) {
+    @waiting = @$group;
+    run_all($group == \@fast ? 100 : 24, 1);
+    $everything .= ($_->{http}{head} // '') . $_->{http}{body} for @$group;
+}
+
+# A rate limit is not hammered at, whatever kiro_retries says; other faults are.
+add(name => '429, many retries', dialect => 'openai', stream => 0, plan => ['429'], row => [''], place => 'many', judge => sub {
+    is((plain(log_of($_[0])->{attempts}))[0], 3, 'a rate limit is tried three times at most');
+});
+add(name => '500, many retries', dialect => 'openai', stream => 0, plan => ['500'], row => [''], place => 'many', judge => sub {
+    is((plain(log_of($_[0])->{attempts}))[0], 7, 'another fault as often as kiro_retries says');
+});
+run_all(2);
+
+# A token that is refused: one refresh and one more try, whatever words say so.
+for my $plan (401, '403', { status => 403, message => 'Invalid token' }, { status => 400, reason => undef, message => 'Invalid token' },
+    { status => 401, html => 1 }, { status => 403, raw_body => '', headers => { 'x-amzn-errortype' => 'ExpiredTokenException' } },
+    { exception => { type => 'UnrecognizedClientException', before => 1 } })
+{
+    for my $dialect (sort keys %DIALECT) {
+        my $row = [''];
+        my $name = 'a refused token, ' . (ref $plan ? json($plan) : $plan);
+        add(name => "$name, once", dialect => $dialect, stream => 1, plan => [ $plan, 'ok' ], row => $row, place => 'login',
+            judge => answered(2, 'auth_expired', ''));
+        run_all(1);
+        add(name => $name, dialect => $dialect, stream => 0, plan => [$plan], row => $row, place => 'login', judge => sub {
+            my ($x) = @_;
+            my $e = $t->error_shape($x->{http}, $dialect eq 'anthropic' ? 'anthropic' : 'openai', 502, $x->{name});
+            words_are($x, 'auth_expired', $e);
+            is($x->{http}->header('x-should-retry'), 'false', "$x->{name}: x-should-retry");
+            variables_are($x, status => 502, attempts => 2, error => 'auth_expired', why => 'auth_expired', stop => '');
+        });
+        run_all(1);
+    }
+}
+
+# --- nothing of the service shows ----------------------------------------------------------------------------------------
+
+my %secret = (
+    arn => 'arn:aws:codewhisperer:us-east-1:123456789012:profile/EXAMPLEABCDE', account => '123456789012', person => 'jane.doe@example.com',
+    request => '5f3a9c1e-77aa-4b1d-9d0e-0c0ffee0c0de', token => 'aoaAAAAAGsecretfragment', host => 'ip-10-1-2-3.ec2.internal',
+);
+my $words = join ' ', map { $secret{$_} } sort keys %secret;
+my $html  = "<html><head><title>$words</title></head><body>$words</body></html>";
+my @leaky = (
+    map({ { status => $_, message => $words, headers => { 'x-amzn-requestid' => $secret{request}, 'x-note' => $words } } } 400 .. 405, 409, 413, 418, 423, 429, 500 .. 504),
+    map({ { status => 400, reason => $_, message => $words } } qw(INVALID_MODEL_ID PROMPT_TOO_LONG TOOL_SCHEMA_INVALID THINKING_SIGNATURE_INVALID NEW_REASON)),
+    map({ { status => $_, html => $html } } 200, 302, 403, 502),
+    { status => 400, reason => $words }, { status => 400, type => $words }, { status => 500, raw_body => $words }, { status => 200, raw_body => json({ message => $words }) },
+    { status => 400, message => "property '$words' is not defined in the schema" }, { status => 429, message => $words, gzip => 1 }, { status => 302, headers => { location => "https://$secret{host}/$secret{arn}" } },
+    map({ my $at = $_; { text => $WORDS, exception => { type => $_->[0], message => $words, $_->[1] ? (before => 1) : (after_events => 3) } } }
+        map { my $type = $_; [ $type, 0 ], [ $type, 1 ] } qw(error throttlingError validationError SomethingNew)),
+    { text => $WORDS, error_frame => { code => $secret{arn}, message => $words, after_events => 3 } },
+    { error_frame => { code => 'InternalFailure', message => $words, before => 1 } },
+    { events => [ { type => 'invalidStateEvent', payload => { reason => 'X', message => $words } } ], text => $WORDS },
+);
+my $leaks = '';
+for my $plan (@leaky) {
+    for my $mode (@modes) {
+        add(name => 'secrets', dialect => $mode->[0], stream => $mode->[1], plan => [$plan], row => [''], place => ($plan->{status} // 0) == 401 ? 'login' : undef, judge => sub {
+            my ($x) = @_;
+            $leaks .= ($x->{http}{head} // '') . $x->{http}{body};
+        });
+    }
+}
+run_all(24);
+my $notices = join "\n", grep { !/\[(?:info|debug)\]/ } split /\n/, $t->error_log;
+my $access  = Test::Kiro::slurp("$t->{dir}/logs/access.log");
+cmp_ok(length $leaks, '>', 50_000, 'there were answers');
+for my $what (sort keys %secret) {
+    is(index($leaks, $secret{$what}), -1, "no client sees the $what");
+    is(index($notices, $secret{$what}), -1, "nor does the error log at its default level have the $what") or diag grep { /\Q$secret{$what}\E/ } split /\n/, $notices;
+    is(index($access, $secret{$what}), -1, "nor the access log the $what");
+}
+unlike($everything, qr/__type|amazon\.com|x-amzn|arn:aws/i, 'no words of the service in any answer');
+is((() = $t->error_log =~ /[^\x09\x0a\x20-\x7e]/g), 0, 'nothing garbled in the log');
+
+$t->done;
