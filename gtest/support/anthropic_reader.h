@@ -144,14 +144,15 @@ inline void stop_anthropic_block(const OpenBlock &open, Seen &seen) {
     } else if (open.type == "thinking") {
         need(open.any || open.signature, "empty thinking block");
     } else if (open.type == "tool_use") {
-        seen.tools.push_back({open.id, open.name, minified_object(open.input.empty() ? "{}" : open.input)});
+        add_call(seen, {open.id, open.name, open.input.empty() ? "{}" : open.input});
     } else if (open.type == "server_tool_use") {
         seen.searches.push_back({open.id, minified_object(open.input), ""});
     }
 }
 
-inline Seen read_anthropic_stream(std::string_view text) {
+inline Seen read_anthropic_stream(std::string_view text, bool streamed_calls = false) {
     Seen seen;
+    seen.streamed_calls = streamed_calls;
     simdjson::dom::parser parser;
     bool started = false, delta_seen = false, stopped = false;
     OpenBlock open;
@@ -227,6 +228,7 @@ inline Seen read_anthropic_stream(std::string_view text) {
         }
     }
     need(stopped || seen.error, "no end");
+    check_cut_calls(seen);
     return seen;
 }
 

@@ -78,8 +78,10 @@ inline void read_legacy_delta(const Json &part, std::vector<ChatCall> &calls) {
     }
 }
 
-inline Seen read_openai_stream(std::string_view text, bool include_usage = false) {
+inline Seen read_openai_stream(std::string_view text, bool include_usage = false,
+                               bool streamed_calls = false) {
     Seen seen;
+    seen.streamed_calls = streamed_calls;
     simdjson::dom::parser parser;
     std::string id, model;
     uint64_t created = 0;
@@ -170,10 +172,14 @@ inline Seen read_openai_stream(std::string_view text, bool include_usage = false
     }
     need(done || seen.error, "no end");
     for (const ChatCall &call : calls) {
-        const bool custom = call.type == "custom";
-        seen.tools.push_back({call.id, call.name, custom ? call.input : minified_object(call.input)});
+        if (call.type == "custom") {
+            seen.tools.push_back({call.id, call.name, call.input});
+        } else {
+            add_call(seen, {call.id, call.name, call.input});
+        }
         seen.tool_types.push_back(call.type);
     }
+    check_cut_calls(seen);
     if (!seen.error) {
         check_openai_stop(seen, legacy);
     }

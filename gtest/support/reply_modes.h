@@ -24,14 +24,16 @@ inline constexpr Mode kModes[] = {
     {KIRO_API_OPENAI_RESPONSES, false, "responses.collected"},
 };
 
-inline Seen read(const Mode &mode, std::string_view output, bool include_usage = false) {
+inline Seen read(const Mode &mode, std::string_view output, bool include_usage = false,
+                 bool streamed_calls = false) {
     if (mode.api == KIRO_API_ANTHROPIC) {
-        return mode.stream ? read_anthropic_stream(output) : read_anthropic_object(output);
+        return mode.stream ? read_anthropic_stream(output, streamed_calls) : read_anthropic_object(output);
     }
     if (mode.api == KIRO_API_OPENAI_RESPONSES) {
-        return mode.stream ? read_responses_stream(output) : read_responses_object(output);
+        return mode.stream ? read_responses_stream(output, streamed_calls) : read_responses_object(output);
     }
-    return mode.stream ? read_openai_stream(output, include_usage) : read_openai_object(output);
+    return mode.stream ? read_openai_stream(output, include_usage, streamed_calls)
+                       : read_openai_object(output);
 }
 
 } // namespace test

@@ -50,10 +50,17 @@ inline void read_responses_item(const Json &item, bool last, Seen &seen) {
         need(custom || type == "function_call", "unknown item", type);
         const char *input = custom ? "input" : "arguments";
         only_keys(item, {"id", "type", "status", "call_id", "name", "namespace", input});
-        need(str(item, "status") == "completed", "status of a call");
-        seen.tools.push_back({filled(item, "call_id"), filled(item, "name"),
-                              custom ? str(item, input) : minified_object(str(item, input))});
-        need(seen.tools.back().id != str(item, "id"), "id and call_id are the same");
+        const bool whole = str(item, "status") == "completed";
+        need(whole || (seen.streamed_calls && !custom && str(item, "status") == "incomplete"),
+             "status of a call");
+        SeenTool call{filled(item, "call_id"), filled(item, "name"), str(item, input)};
+        need(call.id != str(item, "id"), "id and call_id are the same");
+        if (!whole) {
+            seen.cut.push_back(call);
+            return;
+        }
+        call.input = custom ? call.input : minified_object(call.input);
+        seen.tools.push_back(call);
         seen.tool_types.push_back(type);
         seen.tool_spaces.push_back(has(item, "namespace") ? filled(item, "namespace") : "");
     }
@@ -162,6 +169,7 @@ inline void add_responses_item(const Json &added, OpenItem &item) {
 inline void finish_responses_item(const Json &done, const OpenItem &item) {
     need(str(done, "type") == item.type && str(done, "id") == item.id, "the item changes");
     Seen one;
+    one.streamed_calls = true; // whether that is allowed is seen at the end
     read_responses_item(done, true, one);
     need(item.part_done == item.part, "a part is not done");
     if (item.message()) {
@@ -169,8 +177,9 @@ inline void finish_responses_item(const Json &done, const OpenItem &item) {
     } else if (item.reasoning()) {
         need(one.reasoning == item.text, "text of the reasoning");
     } else {
-        need(item.text_done && one.tools[0].id == item.call_id && one.tools[0].name == item.name &&
-                 one.tool_spaces[0] == item.space &&
+        const SeenTool &call = one.tools.empty() ? one.cut[0] : one.tools[0];
+        need(item.text_done && call.id == item.call_id && call.name == item.name &&
+                 (one.tools.empty() || one.tool_spaces[0] == item.space) &&
                  str(done, item.custom() ? "input" : "arguments") == item.text,
              "the call changes");
     }
@@ -222,8 +231,9 @@ inline void read_responses_delta(const std::string &type, const Json &data, Open
     }
 }
 
-inline Seen read_responses_stream(std::string_view text) {
+inline Seen read_responses_stream(std::string_view text, bool streamed_calls = false) {
     Seen seen;
+    seen.streamed_calls = streamed_calls;
     simdjson::dom::parser parser;
     uint64_t sequence = 0, index = 0, created = 0;
     std::string response_id, model;
@@ -296,6 +306,7 @@ inline Seen read_responses_stream(std::string_view text) {
         }
     }
     need(ended || seen.error, "no end");
+    check_cut_calls(seen);
     return seen;
 }
 

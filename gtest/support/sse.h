@@ -30,6 +30,7 @@ struct SeenSearch {
 struct Seen {
     std::string text, reasoning, signature, opaque;
     std::vector<SeenTool> tools;
+    std::vector<SeenTool> cut; // that broke off while they were passed on, their input as it is
     std::vector<SeenSearch> searches;
     std::vector<std::string> blocks;                  // Anthropic, Responses: the types in order
     std::vector<std::string> tool_types, tool_spaces; // OpenAI: of the calls
@@ -39,6 +40,7 @@ struct Seen {
     bool usage = false;
     bool error = false; // the stream ended with one
     std::string error_type;
+    bool streamed_calls = false; // calls are passed on while they come
 };
 
 struct BadStream : std::runtime_error {
@@ -164,6 +166,29 @@ inline std::string minified_object(const std::string &text) {
     const Json value = parse_json(parser, text);
     need(value.is_object(), "arguments are no object:", text);
     return simdjson::minify(value);
+}
+
+inline bool is_object(const std::string &text) {
+    simdjson::dom::parser parser;
+    Json value;
+    return parser.parse(text).get(value) == simdjson::SUCCESS && value.is_object();
+}
+
+// A call of a tool that takes an object. Only one that was passed on while it came may have none.
+inline void add_call(Seen &seen, SeenTool tool) {
+    if (seen.streamed_calls && !is_object(tool.input)) {
+        seen.cut.push_back(std::move(tool));
+        return;
+    }
+    tool.input = minified_object(tool.input);
+    seen.tools.push_back(std::move(tool));
+}
+
+// A call that broke off ends the turn as if it had reached its length.
+inline void check_cut_calls(const Seen &seen) {
+    need(seen.cut.empty() || seen.error ||
+             one_of(seen.stop, {"length", "max_tokens", "incomplete/max_output_tokens"}),
+         "a cut call in an answer that ends with", seen.stop);
 }
 
 // Every call of an answer has an id of its own: results come back by it.

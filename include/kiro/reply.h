@@ -20,6 +20,15 @@ extern "C" {
 
 typedef struct kiro_reply kiro_reply;
 
+/* When a stream passes tool calls on. A collected answer has whole ones only. */
+typedef enum {
+    KIRO_TOOLS_COMPLETE = 0,    /* when they are whole: a broken one never reaches the
+                                   client */
+    KIRO_TOOLS_INCREMENTAL      /* while they come, one at a time; one that breaks off
+                                   ends where it is, and the turn as if it had reached
+                                   its length. Freeform tools: when they are whole */
+} kiro_tool_stream;
+
 typedef struct {
     kiro_api            api;
     int                 stream;      /* SSE, else one JSON object */
@@ -32,6 +41,7 @@ typedef struct {
     int64_t             created;     /* Unix seconds */
     kiro_str            request_id;  /* shown in errors where the dialect has a
                                         place for it; may be empty */
+    kiro_tool_stream    tool_stream;
     size_t              max_collect; /* bytes a collected answer or one tool call
                                         may hold; 0: 32 MiB */
 } kiro_reply_options;                /* views are copied */

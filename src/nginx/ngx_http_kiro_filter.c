@@ -427,6 +427,7 @@ ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model)
     opts.id.len = NGX_HTTP_KIRO_ID_LEN;
     opts.created = ngx_time();
     opts.request_id = ngx_http_kiro_str(&request_id);
+    opts.tool_stream = ctx->conf->tool_stream;
     opts.max_collect = ctx->conf->max_response_size;
 
     ctx->reply = kiro_reply_create(&opts);

@@ -48,6 +48,13 @@ static ngx_conf_enum_t  ngx_http_kiro_thinkings[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_kiro_tool_streams[] = {
+    { ngx_string("complete"), KIRO_TOOLS_COMPLETE },
+    { ngx_string("incremental"), KIRO_TOOLS_INCREMENTAL },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_kiro_unknown_models[] = {
     { ngx_string("pass"), 0 },
     { ngx_string("refuse"), 1 },
@@ -189,6 +196,13 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kiro_loc_conf_t, thinking),
       &ngx_http_kiro_thinkings },
+
+    { ngx_string("kiro_tool_stream"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, tool_stream),
+      &ngx_http_kiro_tool_streams },
 
     { ngx_string("kiro_unknown_model"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -352,6 +366,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
     conf->max_response_size = NGX_CONF_UNSET_SIZE;
     conf->truncation_notice = NGX_CONF_UNSET;
     conf->thinking = NGX_CONF_UNSET_UINT;
+    conf->tool_stream = NGX_CONF_UNSET_UINT;
     conf->unknown_model = NGX_CONF_UNSET_UINT;
     conf->filter = NGX_CONF_UNSET_UINT;
 
@@ -390,6 +405,8 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->truncation_notice, prev->truncation_notice, 1);
     ngx_conf_merge_uint_value(conf->thinking, prev->thinking,
                               KIRO_THINKING_AUTO);
+    ngx_conf_merge_uint_value(conf->tool_stream, prev->tool_stream,
+                              KIRO_TOOLS_COMPLETE);
     ngx_conf_merge_uint_value(conf->unknown_model, prev->unknown_model, 0);
     ngx_conf_merge_uint_value(conf->filter, prev->filter, 0);
 

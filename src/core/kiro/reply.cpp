@@ -1,8 +1,10 @@
 #include "core/kiro/reply.h"
 
 #include "core/eventstream/header.h"
+#include "core/json/character.h"
 #include "core/json/cursor.h"
 #include "core/json/scan.h"
+#include "core/json/writer.h"
 #include "core/kiro/errors.h"
 
 #include <algorithm>
@@ -23,6 +25,8 @@ constexpr std::size_t kMaxSignature = 4 * 1024 * 1024;
 
 // A signature that stands for hidden reasoning comes with this text.
 constexpr string_view kPlaceholder = "...";
+
+constexpr string_view kSpace = " \n\r\t";
 
 struct StopWord {
     string_view word;
@@ -134,8 +138,22 @@ ReplyReader::Type ReplyReader::classify(string_view headers) {
     return row == kEvents.end() ? Type::ignored : row->type;
 }
 
-void ReplyReader::emit(const chat::Event &event) noexcept {
-    events_[count_++] = event;
+// What was given out before is not needed any more.
+void ReplyReader::begin() {
+    events_.clear();
+    given_count_ = 0;
+    if (!call_begun_) {
+        held_.clear();
+    }
+}
+
+// A client has one thing open at a time.
+void ReplyReader::emit(const chat::Event &event) {
+    if (call_begun_) {
+        held_.add(event);
+    } else {
+        events_.push_back(event);
+    }
 }
 
 void ReplyReader::fail(kiro_failure_kind kind, kiro_retry retry, const char *message) noexcept {
@@ -271,27 +289,114 @@ void ReplyReader::take_tool(string_view payload) {
         return;
     }
     output_.add(input.value); // paid for, whether the call becomes whole or not
-    if (input.kind == json::Kind::string || input.kind == json::Kind::null) {
-        tools_.add(id, name, input.kind == json::Kind::string ? input.value : string_view{});
-    } else {
-        tools_.add_value(id, name, input.value);
+    string_view fragment;
+    if (input.kind == json::Kind::string) {
+        fragment = input.value;
+    } else if (input.kind != json::Kind::null && input.value != "{}") {
+        // An empty object stands for an input that is still to come, or for none.
+        value_ = json::escaped(input.value);
+        fragment = value_;
     }
-    chat::FinishedCall call;
-    if (!stop || !tools_.finish(id, call)) {
+    tools_.add(id, name, fragment);
+    if (stream_calls_) {
+        stream_call(id, fragment);
+    }
+    if (!stop) {
         return;
     }
-    for (const chat::ToolAlias &row : context_.aliases) {
-        if (row.alias == call.name) {
-            call.name = row.name;
-            call.name_space = row.name_space;
-            call.freeform = row.freeform;
-            call.text = row.freeform ? freeform_text(call) : string_view{};
-            break;
-        }
+    const bool streamed = call_open_ && call_id_ == id;
+    chat::FinishedCall call;
+    const bool whole = tools_.finish(id, call, !streamed);
+    if (streamed) {
+        end_call(whole);
+        return;
+    }
+    if (!whole) {
+        return;
+    }
+    if (const chat::ToolAlias *row = alias_of(call.name)) {
+        call.name = row->name;
+        call.name_space = row->name_space;
+        call.freeform = row->freeform;
+        call.text = row->freeform ? freeform_text(call) : string_view{};
     }
     output_.add(call.name);
     flush_signature();
     emit(call);
+}
+
+const chat::ToolAlias *ReplyReader::alias_of(string_view name) const noexcept {
+    const auto row = std::find_if(context_.aliases.begin(), context_.aliases.end(),
+                                  [name](const chat::ToolAlias &alias) { return alias.alias == name; });
+    return row == context_.aliases.end() ? nullptr : &*row;
+}
+
+// Decides once for each call whether it is passed on while it comes.
+bool ReplyReader::choose_call(ToolCalls::Open &call, string_view fragment) {
+    if (call.decided || call.name.empty()) {
+        return false;
+    }
+    call.decided = true;
+    const chat::ToolAlias *row = alias_of(call.name);
+    if (call_open_ || call.id.empty() || call.broken || call.input.size() > fragment.size() ||
+        (row != nullptr && row->freeform)) {
+        return false;
+    }
+    call_open_ = true;
+    call_begun_ = false;
+    call_id_ = call.id;
+    call_name_ = call.name;
+    call_ = {call_id_, call_name_};
+    if (row != nullptr) {
+        call_.name = row->name;
+        call_.name_space = row->name_space;
+    }
+    return true;
+}
+
+// The start waits for the first input: a call that breaks off before it never existed, and none looks like
+// one that takes no arguments.
+void ReplyReader::emit_input(string_view text) {
+    if (!call_begun_) {
+        output_.add(call_.name);
+        flush_signature();
+        events_.push_back(call_);
+        call_begun_ = true;
+    }
+    events_.push_back(chat::CallInput{text});
+}
+
+void ReplyReader::stream_call(string_view id, string_view fragment) {
+    ToolCalls::Open *call = tools_.opened(id);
+    if (call == nullptr || (!choose_call(*call, fragment) && !(call_open_ && call_id_ == id)) ||
+        call->broken) {
+        return;
+    }
+    string_view text = call_input_.join(fragment, json::has_escapes(fragment));
+    while (!call_begun_ && !text.empty()) {
+        const json::Character first = json::first_character(text);
+        if (kSpace.find(first.ascii()) == string_view::npos) {
+            break;
+        }
+        text.remove_prefix(first.raw);
+    }
+    if (!text.empty()) {
+        emit_input(text);
+    }
+}
+
+void ReplyReader::end_call(bool whole) {
+    if (const string_view rest = call_input_.finish(); !rest.empty()) {
+        emit_input(rest);
+    } else if (whole && !call_begun_) {
+        emit_input("{}");
+    }
+    if (call_begun_) {
+        events_.push_back(chat::CallEnd{whole});
+    }
+    call_open_ = call_begun_ = false;
+    const std::span<const chat::Event> held = held_.events();
+    events_.insert(events_.end(), held.begin(), held.end());
 }
 
 LostCalls ReplyReader::lost_calls(bool stopped) const {
@@ -383,7 +488,7 @@ void ReplyReader::take_exception(const eventstream::Frame &frame) {
 }
 
 std::span<const chat::Event> ReplyReader::take(const eventstream::Frame &frame) {
-    count_ = given_count_ = 0;
+    begin();
     if (failed_) {
         return {};
     }
@@ -438,11 +543,14 @@ std::span<const chat::Event> ReplyReader::take(const eventstream::Frame &frame) 
         fail(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_BACKOFF, "Kiro sent a message of an unknown type.");
         break;
     }
-    return {events_.data(), count_};
+    return events_;
 }
 
 std::span<const chat::Event> ReplyReader::finish() {
-    count_ = given_count_ = 0;
+    begin();
+    if (call_open_) {
+        end_call(false);
+    }
     if (const string_view rest = reasoning_.finish(); !rest.empty()) {
         emit_reasoning(rest);
     }
@@ -450,7 +558,7 @@ std::span<const chat::Event> ReplyReader::finish() {
     if (const string_view rest = text_.finish(); !rest.empty()) {
         emit(chat::TextDelta{rest});
     }
-    return {events_.data(), count_};
+    return events_;
 }
 
 chat::Stop ReplyReader::stop() const noexcept {

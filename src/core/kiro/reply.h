@@ -5,6 +5,7 @@
 #include "core/chat/reply_context.h"
 #include "core/eventstream/decoder.h"
 #include "core/json/surrogates.h"
+#include "core/kiro/held_events.h"
 #include "core/kiro/lost_calls.h"
 #include "core/kiro/seal.h"
 #include "core/kiro/tool_calls.h"
@@ -17,14 +18,16 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kiro::kiro {
 
 class ReplyReader {
 public:
-    // max_tool_bytes: what unfinished tool calls may hold.
-    ReplyReader(const chat::ReplyContext &context, std::size_t max_tool_bytes) noexcept
-        : context_(context), tools_(max_tool_bytes) {}
+    // max_tool_bytes: what unfinished tool calls may hold. stream_calls: one call at a time is passed on
+    // while it comes.
+    ReplyReader(const chat::ReplyContext &context, std::size_t max_tool_bytes, bool stream_calls) noexcept
+        : context_(context), tools_(max_tool_bytes), stream_calls_(stream_calls) {}
 
     // What the frame means for a client, often nothing. Valid until the next call. After an exception or a
     // bad payload failure() is set and nothing more is taken.
@@ -51,6 +54,9 @@ public:
 
     // What a refusal is about; raw, may be empty.
     std::string_view refusal() const noexcept { return refusal_; }
+
+    // Bytes that wait for the end of a call that is passed on.
+    std::size_t held() const noexcept { return call_begun_ ? held_.bytes() : 0; }
 
     double credits() const noexcept { return credits_; }
     double context_percent() const noexcept { return percent_; } // < 0: not reported
@@ -79,7 +85,13 @@ private:
 
     Type classify(std::string_view headers);
     static bool content(Type type) noexcept;
-    void emit(const chat::Event &event) noexcept;
+    void begin();
+    void emit(const chat::Event &event);
+    const chat::ToolAlias *alias_of(std::string_view name) const noexcept;
+    void stream_call(std::string_view id, std::string_view fragment);
+    bool choose_call(ToolCalls::Open &call, std::string_view fragment);
+    void emit_input(std::string_view text);
+    void end_call(bool whole);
     void flush_signature();
     void emit_reasoning(std::string_view text);
     std::string_view given(SealKind kind, std::string_view signature);
@@ -100,8 +112,17 @@ private:
     std::string headers_; // of the frame classified last: most repeat
     Type type_ = Type::unknown;
 
-    std::array<chat::Event, 4> events_;
-    std::size_t count_ = 0;
+    std::vector<chat::Event> events_;
+
+    bool stream_calls_;
+    bool call_open_ = false;  // one is passed on while it comes
+    bool call_begun_ = false; // and the client knows of it
+    chat::CallStart call_;    // which one
+    std::string call_id_;
+    std::string call_name_;
+    json::SurrogateJoiner call_input_;
+    HeldEvents held_;   // what came meanwhile
+    std::string value_; // an input that is no string
 
     json::SurrogateJoiner text_;
     json::SurrogateJoiner reasoning_;

@@ -48,18 +48,22 @@ bool escape_controls(std::string &text) {
 
 } // namespace
 
+ToolCalls::Open *ToolCalls::opened(std::string_view id) {
+    const auto known =
+        std::find_if(open_.begin(), open_.end(), [id](const Open &call) { return call.id == id; });
+    return known == open_.end() ? nullptr : &*known;
+}
+
 ToolCalls::Open *ToolCalls::find(std::string_view id, std::string_view name) {
     if (id.size() > kMaxName || name.size() > kMaxName) {
         overflow_ = true;
         return nullptr;
     }
-    const auto known =
-        std::find_if(open_.begin(), open_.end(), [id](const Open &call) { return call.id == id; });
-    if (known != open_.end()) {
+    if (Open *known = opened(id)) {
         if (known->name.empty()) {
             known->name = name;
         }
-        return &*known;
+        return known;
     }
     std::string key(id);
     if (finished_.contains(key)) {
@@ -69,7 +73,7 @@ ToolCalls::Open *ToolCalls::find(std::string_view id, std::string_view name) {
         overflow_ = true;
         return nullptr;
     }
-    return &open_.emplace_back(Open{std::move(key), std::string(name), {}, false});
+    return &open_.emplace_back(Open{std::move(key), std::string(name), {}});
 }
 
 void ToolCalls::add(std::string_view id, std::string_view name, std::string_view fragment) {
@@ -87,20 +91,14 @@ void ToolCalls::add(std::string_view id, std::string_view name, std::string_view
     bytes_ += fragment.size();
 }
 
-void ToolCalls::add_value(std::string_view id, std::string_view name, std::string_view value) {
-    // An empty object stands for an input that is still to come, or for none.
-    add(id, name, value == "{}" ? std::string() : json::escaped(value));
-}
-
-bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call) {
-    const auto known =
-        std::find_if(open_.begin(), open_.end(), [id](const Open &open) { return open.id == id; });
-    if (known == open_.end()) {
+bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call, bool repair) {
+    Open *known = opened(id);
+    if (known == nullptr) {
         return false;
     }
     bytes_ -= known->input.size();
     last_ = std::move(*known);
-    open_.erase(known);
+    open_.erase(open_.begin() + (known - open_.data()));
     finished_.insert(last_.id);
 
     text_.clear();
@@ -112,7 +110,7 @@ bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call) {
             text_ = "{}";
         }
         json::Validation validation = json::validate(text_);
-        if (!validation && text_.front() == '{' && escape_controls(text_)) {
+        if (!validation && repair && text_.front() == '{' && escape_controls(text_)) {
             validation = json::validate(text_);
         }
         good = text_.front() == '{' && validation;

@@ -19,12 +19,20 @@ public:
     // One toolUseEvent. Strings are escaped slices; a fragment is appended verbatim.
     void add(std::string_view id, std::string_view name, std::string_view fragment);
 
-    // The input came as a JSON value and not as a string.
-    void add_value(std::string_view id, std::string_view name, std::string_view value);
+    // The call's end. False: nothing to pass on, as the call is broken or a repetition. repair: what can be
+    // repaired without loss is not broken. The strings of call are valid until the next call of any function.
+    bool finish(std::string_view id, chat::FinishedCall &call, bool repair = true);
 
-    // The call's end. False: nothing to pass on, as the call is broken or a repetition. The strings of call
-    // are valid until the next call of any function.
-    bool finish(std::string_view id, chat::FinishedCall &call);
+    struct Open {
+        std::string id;
+        std::string name;
+        std::string input;    // escaped
+        bool broken = false;  // too big
+        bool decided = false; // whether it is passed on while it comes
+    };
+
+    // The call that was begun and has not ended; nullptr: there is none. Valid until the next add().
+    Open *opened(std::string_view id);
 
     std::size_t finished() const noexcept { return finished_.size() - broken_; }
     bool any_open() const noexcept { return !open_.empty(); }
@@ -35,13 +43,6 @@ public:
     std::vector<std::string_view> names_broken() const { return {lost_.begin(), lost_.end()}; }
 
 private:
-    struct Open {
-        std::string id;
-        std::string name;
-        std::string input;   // escaped
-        bool broken = false; // too big
-    };
-
     Open *find(std::string_view id, std::string_view name);
 
     std::vector<Open> open_;

@@ -52,7 +52,8 @@ std::string search_id(string_view reply, std::size_t number) {
 
 Turn::Turn(const kiro_reply_options &opts, const chat::ReplyHead &head, const chat::ReplyContext &context)
     : context_(context), max_collect_(opts.max_collect > 0 ? opts.max_collect : kDefaultCollect),
-      stream_(opts.stream != 0), id_(head.id), now_(head.created), reader_(context_, max_collect_),
+      stream_(opts.stream != 0), id_(head.id), now_(head.created),
+      reader_(context_, max_collect_, stream_ && opts.tool_stream == KIRO_TOOLS_INCREMENTAL),
       stages_(context_, stream_), writer_(make_writer(opts.api, stream_, head, context_)) {
     if (!context_.search_query.empty()) {
         search_.emplace();
@@ -303,7 +304,7 @@ void Turn::show(const chat::Event &event) {
 // Bytes that cannot go out yet, or that go out again at the end.
 std::size_t Turn::held() const noexcept {
     const bool waits = stream_ && !committed_ && state_ == State::waiting;
-    return (waits ? output_.size() : 0) + stages_.size() +
+    return (waits ? output_.size() : 0) + reader_.held() + stages_.size() +
            std::visit([](const auto &dialect) { return dialect.size(); }, writer_);
 }
 

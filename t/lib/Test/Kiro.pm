@@ -598,9 +598,9 @@ sub anthropic_stream {
 }
 
 sub responses_stream {
-    my ($self, $r, $name) = @_;
+    my ($self, $r, $name, %o) = @_;
     $self->ok_response($r, 200, qr{^text/event-stream}, $name);
-    return _no_faults($r, check_responses($r->{body}), $name);
+    return _no_faults($r, check_responses($r->{body}, %o), $name);
 }
 
 sub responses_object {

@@ -89,6 +89,22 @@ sub _searches {
     return;
 }
 
+# Calls that are passed on while they come (option "streamed_calls") may break off: $s->{cut} gets them, and the turn ends
+# as if it had reached its length. True: the call is such a one.
+sub _is_cut {
+    my ($s, $o, $call, $value) = @_;
+    return 0 if !$o->{streamed_calls} || ref $value eq 'HASH';
+    push @{ $s->{cut} }, $call;
+    return 1;
+}
+
+sub _cut_ends {
+    my ($s, $stop, $faults) = @_;
+    push @$faults, 'a cut call in an answer that ends with ' . ($stop // 'nothing')
+        if @{ $s->{cut} // [] } && !$s->{error} && ($stop // '') !~ /^(?:length|max_tokens|incomplete)$/;
+    return;
+}
+
 sub _is_int { return defined $_[0] && !ref $_[0] && $_[0] =~ /^\d+$/ }
 
 # {text, reasoning, tools => [{id,name,arguments}], finish, usage, error, done, id, model, texts => [[at, text]], faults}
@@ -170,10 +186,13 @@ sub check_openai {
     }
     for my $t (@{ $s{tools} }) {
         my $v = eval { $json->decode(Encode::encode('UTF-8', $t->{arguments})) };
+        $t->{input} = $v;
+        next if _is_cut(\%s, \%o, $t, $v);
         push @faults, "arguments of $t->{name} are no object: $t->{arguments}"
             unless ref $v eq 'HASH' || $s{error};
-        $t->{input} = $v;
     }
+    $s{tools} = [ grep { ref $_->{input} eq 'HASH' } @{ $s{tools} } ] if $s{cut};
+    _cut_ends(\%s, $s{finish}, \@faults);
     unless ($s{error}) {
         push @faults, 'no finish_reason' unless defined $s{finish};
         push @faults, 'no [DONE]'        unless $s{done};
@@ -281,9 +300,10 @@ sub check_anthropic {
             if (defined $open && $open->{type} =~ /^(?:server_)?tool_use$/) {
                 my $p = $open->{partial} eq '' ? '{}' : $open->{partial};
                 my $v = eval { $json->decode(Encode::encode('UTF-8', $p)) };
-                push @faults, "input of $open->{name} is no object: $p" unless ref $v eq 'HASH';
+                my $cut = _is_cut(\%s, \%o, { id => $open->{id}, name => $open->{name}, arguments => $p }, $v);
+                push @faults, "input of $open->{name} is no object: $p" unless $cut || ref $v eq 'HASH';
                 push @{ $s{ $open->{type} eq 'tool_use' ? 'tools' : 'searches' } },
-                    { id => $open->{id}, name => $open->{name}, input => $v };
+                    { id => $open->{id}, name => $open->{name}, input => $v } unless $cut;
                 $open->{input} = $v;
                 delete $open->{partial};
             }
@@ -299,6 +319,7 @@ sub check_anthropic {
         elsif ($type eq 'message_stop') { $stopped = 1 }
         else                            { push @faults, "unknown event $type" }
     }
+    _cut_ends(\%s, $s{stop}, \@faults);
     unless ($s{error}) {
         push @faults, 'no message_start' unless $started;
         push @faults, 'no message_stop'  unless $stopped;
@@ -313,7 +334,7 @@ sub check_anthropic {
 
 # Of a finished item: notes what it brings.
 sub _responses_item {
-    my ($s, $i, $faults) = @_;
+    my ($s, $i, $faults, $o) = @_;
     my $type = $i->{type} // '';
     push @$faults, 'item without id' unless length($i->{id} // '');
     push @{ $s->{items} }, $i;
@@ -333,10 +354,16 @@ sub _responses_item {
     elsif ($type eq 'function_call' || $type eq 'custom_tool_call') {
         my $key = $type eq 'function_call' ? 'arguments' : 'input';
         my $text = $i->{$key};
-        push @$faults, "$type: status" unless ($i->{status} // '') eq 'completed';
+        my $whole = ($i->{status} // '') eq 'completed';
+        my $may_be_cut = $o->{streamed_calls} && $type eq 'function_call' && ($i->{status} // '') eq 'incomplete';
+        push @$faults, "$type: status" unless $whole || $may_be_cut;
         for (qw(call_id name)) { push @$faults, "$type: $_" unless length($i->{$_} // '') }
         push @$faults, "$type: $key is no string" if !defined $text || ref $text;
         my $v = $text;
+        if (!$whole && $may_be_cut) {
+            push @{ $s->{cut} }, { id => $i->{call_id}, name => $i->{name}, arguments => $text };
+            return;
+        }
         if ($type eq 'function_call') {
             $v = eval { $json->decode(Encode::encode('UTF-8', $text)) };
             push @$faults, "arguments are no object: $text" unless ref $v eq 'HASH';
@@ -371,7 +398,7 @@ sub _response {
 
 # {text, reasoning, tools => [{id,name,namespace,type,input}], items, status, why, usage, error, id, model, texts, response, faults}
 sub check_responses {
-    my ($body) = @_;
+    my ($body, %o) = @_;
     my @faults;
     my %s = (text => '', reasoning => '', tools => [], items => [], texts => [], comments => 0);
     my ($n, $open, %got, $end) = (0);
@@ -436,12 +463,12 @@ sub check_responses {
                 push @faults, "$_ of the item changes" if ($i->{$_} // '') ne ($open->{$_} // '');
             }
             my %one = (text => '', reasoning => '', tools => [], items => []);
-            _responses_item(\%one, $i, \@faults);
+            _responses_item(\%one, $i, \@faults, \%o);
             my $t = $i->{type} // '';
             my $seen = $t eq 'message' ? $one{text} : $t eq 'reasoning' ? $one{reasoning} : $i->{ $whole{$t} // '' };
             push @faults, "$t differs from its deltas" if ($seen // '') ne $got{text};
             push @faults, "$t: a part is open" if $part{$t} && ($got{added} // 0) != ($got{done} // 0);
-            _responses_item(\%s, $i, []);
+            _responses_item(\%s, $i, [], \%o);
             undef $open;
         }
         elsif (($d->{item_id} // '') ne ($open->{id} // '')) { push @faults, "$type: item_id" }
@@ -468,6 +495,7 @@ sub check_responses {
         }
     }
     push @faults, 'no terminal event' unless $end;
+    _cut_ends(\%s, $s{status}, \@faults);
     $s{faults} = \@faults;
     return \%s;
 }
