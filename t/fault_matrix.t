@@ -478,4 +478,17 @@ for my $what (sort keys %secret) {
 unlike($everything, qr/__type|amazon\.com|x-amzn|arn:aws/i, 'no words of the service in any answer');
 is((() = $t->error_log =~ /[^\x09\x0a\x20-\x7e]/g), 0, 'nothing garbled in the log');
 
+# --- docs/failures.md says the same -----------------------------------------------------------------------------------------
+
+my %told;
+for (Test::Kiro::slurp(Test::Kiro::root() . '/docs/failures.md') =~ /^\| (`\w+` \|.*)$/mg) {
+    my ($kind, undef, $openai, $anthropic) = map { tr/`//dr } split /\s*\|\s*/;
+    $told{$kind}{"$openai, $anthropic"} = 1;
+}
+for my $kind (sort keys %KIND) {
+    my (undef, $openai, $anthropic) = @{ $KIND{$kind} };
+    my ($status, $type, $code) = split ' ', $openai;
+    is_deeply([ keys %{ $told{$kind} // {} } ], [ "$status " . ($code eq 'null' ? $type : $code) . ", $anthropic" ], "docs/failures.md: $kind");
+}
+
 $t->done;
