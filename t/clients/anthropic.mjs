@@ -183,6 +183,16 @@ await test('error in the stream', () => throws(
   (error) => ok(error instanceof APIError && error.message.length > 0, 'APIError', error),
 ));
 
+await test('headers before the answer', async () => {
+  const late = { first_ms: 1500, text: 'Late but whole' };
+  same(text(await client.messages.stream({ model, max_tokens, messages: ask(scripted(late)) }).finalMessage()), late.text, 'the text');
+});
+
+await test('failure behind the headers', () => throws(
+  () => client.messages.stream({ model, max_tokens, messages: ask(scripted({ status: 400, delay_ms: 1200 })) }).finalMessage(), 'late failure',
+  (error) => ok(error instanceof APIError && error.message.length > 0, 'APIError', error),
+));
+
 await test('models', async () => {
   const list = [];
   for await (const entry of client.models.list({ limit: 1000 })) list.push(entry);

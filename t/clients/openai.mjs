@@ -167,6 +167,24 @@ await test('error in the stream', () => throws(
   (error) => ok(error instanceof APIError && error.message.length > 0, 'APIError', error),
 ));
 
+await test('headers before the answer', async () => {
+  const stream = await client.chat.completions.create({ model, messages: ask(scripted({ first_ms: 1500, text: 'Late but whole' })), stream: true });
+  let seen = '';
+  for await (const chunk of stream) seen += chunk.choices[0]?.delta.content ?? '';
+  same(seen, 'Late but whole', 'the text');
+});
+
+await test('failure behind the headers', () => throws(
+  async () => {
+    const stream = await client.chat.completions.create({
+      model, messages: ask(scripted({ status: 400, delay_ms: 1200 })), stream: true,
+    });
+    for await (const chunk of stream) void chunk;
+  },
+  'late failure',
+  (error) => ok(error instanceof APIError && error.message.length > 0, 'APIError', error),
+));
+
 await test('models', async () => {
   const list = [];
   for await (const entry of client.models.list()) list.push(entry);

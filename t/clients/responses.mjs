@@ -135,4 +135,16 @@ await test('failure in the stream', async () => {
   same(last.response.error.code, 'server_error', 'code');
 });
 
+await test('headers before the answer', async () => {
+  const response = await answer({ model, input: scripted({ first_ms: 1500, text: 'Late but whole' }) }, true);
+  same(response.output_text, 'Late but whole', 'the text');
+});
+
+await test('failure behind the headers', async () => {
+  const stream = await client.responses.create({ model, input: scripted({ status: 400, delay_ms: 1200 }), stream: true });
+  let last;
+  for await (const event of stream) last = event;
+  same(last.type, 'response.failed', 'the last event');
+});
+
 done();
