@@ -39,6 +39,13 @@ inline void fuzz_request(kiro_api api, const uint8_t *data, size_t size) {
             must(kiro_request_write(request, wire, {"arn:x", 5}, &body, &failure) == KIRO_OK);
             must(first == std::string_view(body.data, body.len));
         }
+        // Whatever the names are, with a notice it is no worse.
+        const kiro_str names{reinterpret_cast<const char *>(data), size < 100 ? size : 100};
+        if (kiro_request_notice(request, names) == KIRO_OK &&
+            kiro_request_write(request, KIRO_WIRE_V3, {"arn:x", 5}, &body, &failure) == KIRO_OK) {
+            const std::string told(body.data, body.len);
+            must(static_cast<bool>(json::validate(told)));
+        }
     }
     must(failure.kind != KIRO_FAIL_INTERNAL);
     kiro_request_free(request);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -88,6 +89,10 @@ TEST(Property, KeepsTheUpstreamsRules) {
             return;
         for (kiro_wire wire : wires)
             EXPECT_EQ(test::broken_rule(request.write(wire)), "") << one.name << " on wire " << wire;
+        EXPECT_EQ(kiro_request_notice(request.request.get(), {"run,write", 9}), KIRO_OK);
+        const std::string told = request.write(wires[taken % std::size(wires)]);
+        EXPECT_EQ(test::broken_rule(told), "") << one.name << " with a notice";
+        EXPECT_NE(told.find("your previous answer was cut off"), told.npos) << one.name;
         taken++;
     });
     EXPECT_GT(taken, 0U);
