@@ -2,6 +2,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Compress::Zlib ();
 use Test::More;
 use Time::HiRes qw(time sleep);
 use Test::Kiro;
@@ -15,6 +16,7 @@ my $yes = JSON::PP::true;
 my $t = Test::Kiro->new(
     location => 'kiro_early_headers 400ms; kiro_ping_interval 200ms;',
     server   => <<'EOT',
+        location /patient/v1/ { kiro_pass main; kiro_early_headers 20s; }
         location /off/v1/   { kiro_pass main; kiro_early_headers off; }
         location /one/v1/   { kiro_pass main; kiro_early_headers 300ms; kiro_ping_interval off; }
         location /wait/v1/  { kiro_pass main; kiro_early_headers 200ms; kiro_ping_interval 200ms; kiro_retry_delay 1500ms 2s; }
@@ -39,49 +41,60 @@ my %api = (
     },
 );
 
-my $seen = 0;
-sub attempts { my $all = $t->stats->{generate}; my $new = $all - $seen; $seen = $all; return $new }
+# All at once. A case: what, where, plan, options, check(result, exchange, log record).
+my @cases;
+my $number = 0;
 
-my $logged = 0;
+sub case {
+    my ($api, $what, $where, $plan, $check, %o) = @_;
+    my $a = $api{$api};
+    my $stream = $o{stream} // 1;
+    my %case = (name => "$api, $what", api => $api, check => $check, read => $a->{ $stream ? 'stream' : 'object' }, %o);
+    $case{path} = "$where/v1/$a->{path}?n=" . ++$number;
+    $case{x} = $a->{ask}->(scripted(ref $plan eq 'ARRAY' ? @$plan : $plan), stream => $stream, path => $case{path}, %{ $o{with} // {} });
+    push @cases, \%case;
+    return;
+}
 
-for my $name (sort keys %api) {
-    my $a = $api{$name};
-    my $ask = sub {
-        my ($where, $plan, %o) = @_;
-        my $x = $a->{ask}->(scripted(ref $plan eq 'ARRAY' ? @$plan : $plan), stream => 1, path => "$where/v1/$a->{path}", %o);
-        $t->run($x) unless $o{abort};
-        $logged++;
-        return $x;
-    };
+sub unpacked {
+    my ($case) = @_;
+    my $z = Compress::Zlib::inflateInit(-WindowBits => Compress::Zlib::WANT_GZIP());
+    return (headers => [ 'Accept-Encoding' => 'gzip' ], on_body => sub {
+        my ($x, $piece) = @_;
+        my $out = $z->inflate(my $in = $piece);
+        $case->{plain} .= $out;
+        push @{ $case->{when} }, time - $x->{started} if length $out;
+    });
+}
 
-    my $r = $ask->('', { first_ms => 1500, text => 'Late but whole' });
-    my $s = $a->{stream}->($r, "$name, a slow answer");
-    is($s->{text}, 'Late but whole', 'the text');
-    cmp_ok($s->{comments}, '>=', 3, 'comments in front of it');
-    like($r->{body}, qr/\A(?:: keep-alive\n\n){3}/, 'in front of everything else');
-    ok($r->{headers_at} > 0.3 && $r->{headers_at} < 1.2 * $patience, 'the headers came early') or diag $r->{headers_at};
-    like($r->{head}, qr/^(?:x-)?request-id: req_/mi, 'with the request id');
-    my @at = map { $r->time_of(14 * $_) } 1 .. 3;
-    ok($at[2] < 1.4 * $patience && $at[2] > $at[0] + 0.2, 'the comments came when they were due') or diag "@at";
-    my $log = $t->last_access($logged);
-    is("$log->{status} $log->{error} $log->{attempts}", '200  1', 'log');
-    cmp_ok($log->{ttft}, '>', 1.2, 'the time to the first token is that of the content');
+for my $api (sort keys %api) {
+    case($api, 'a slow answer', '', { first_ms => 1500, text => 'Late but whole' }, sub {
+        my ($s, $r, $log) = @_;
+        is($s->{text}, 'Late but whole', 'the text');
+        like($r->{body}, qr/\A(?:: keep-alive\n\n){3}/, 'comments in front of everything else');
+        ok($r->{headers_at} > 0.3 && $r->{headers_at} < 1.2 * $patience, 'the headers came early') or diag $r->{headers_at};
+        like($r->{head}, qr/^(?:x-)?request-id: req_/mi, 'with the request id');
+        my @at = map { $r->time_of(14 * $_) } 1 .. 3;
+        ok($at[2] < 1.4 * $patience && $at[2] > $at[0] + 0.2, 'the comments came when they were due') or diag "@at";
+        is("$log->{status} $log->{error} $log->{attempts}", '200  1', 'log');
+        cmp_ok($log->{ttft}, '>', 1.2, 'the time to the first token is that of the content');
+    });
 
     # Behind the headers all goes on as in front of them.
-    attempts();
-    $s = $a->{stream}->($ask->('', [ { status => 500, delay_ms => 800 }, { cut => 'request', delay_ms => 200 }, { text => 'Third' } ]), "$name, retries");
-    is($s->{text}, 'Third', 'the text');
-    is(attempts(), 3, 'three attempts');
-    is($t->last_access($logged)->{error}, '', 'no error');
-
-    $s = $a->{stream}->($ask->('/wait', [ { status => 500 }, { text => 'after the back-off' } ]), "$name, a wait between attempts");
-    is($s->{text}, 'after the back-off', 'the text');
-    cmp_ok($s->{comments}, '>=', 2, 'comments meanwhile');
-    attempts();
-
-    $s = $a->{stream}->($ask->('/token', [ { hang => $yes }, { text => 'second' } ]), "$name, kiro_first_token_timeout");
-    is($s->{text}, 'second', 'the text');
-    is(attempts(), 2, 'two attempts');
+    case($api, 'retries', '', [ { status => 500, delay_ms => 800 }, { cut => 'request', delay_ms => 200 }, { text => 'Third' } ], sub {
+        my ($s, $r, $log) = @_;
+        is("$s->{text} $log->{error}", 'Third ', 'the third attempt');
+        cmp_ok($log->{attempts}, '>=', 2, 'which the log counts'); # not those on a connection that was closed already
+    });
+    case($api, 'a wait between attempts', '/wait', [ { status => 500 }, { text => 'after the back-off' } ], sub {
+        my ($s, $r, $log) = @_;
+        is("$s->{text} $log->{attempts}", 'after the back-off 2', 'the second attempt');
+        cmp_ok($s->{comments}, '>=', 2, 'comments meanwhile');
+    });
+    case($api, 'kiro_first_token_timeout', '/token', [ { hang => $yes }, { text => 'second' } ], sub {
+        my ($s, $r, $log) = @_;
+        is("$s->{text} $log->{attempts}", 'second 2', 'the second attempt');
+    });
 
     # The failure of the last attempt.
     for my $fail (
@@ -92,65 +105,73 @@ for my $name (sort keys %api) {
         )
     {
         my ($what, $plan, $kind, $where) = @$fail;
-        $where //= '/twice';
-        $r = $ask->($where, $plan);
-        $s = $a->{stream}->($r, "$name, $what at last");
-        ok($s->{error}, 'an error event');
-        is($s->{text}, '', 'and no text');
-        like($r->{body}, qr/\A(?:: keep-alive\n\n)+(?:event: error\n)?data: [^\n]+\n\n\z/, 'one event and nothing else')
-            if $name ne 'responses';
-        $log = $t->last_access($logged);
-        is($log->{status}, 200, 'status in the log');
-        is($log->{error}, $kind, '$kiro_error') if $kind;
+        case($api, "$what at last", $where // '/twice', $plan, sub {
+            my ($s, $r, $log) = @_;
+            ok($s->{error}, 'an error event');
+            is($s->{text}, '', 'and no text');
+            like($r->{body}, qr/\A(?:: keep-alive\n\n)+(?:event: error\n)?data: [^\n]+\n\n\z/, 'one event and nothing else')
+                if $api ne 'responses';
+            is($log->{status}, 200, 'status in the log');
+            is($log->{error}, $kind, '$kiro_error') if $kind;
+        });
     }
-    attempts();
 
     # Before its time a failure has its status, and what is collected has no need of it.
-    $r = $ask->('', { status => 400 });
-    $t->error_shape($r, $name eq 'anthropic' ? $name : 'openai', [ 400, 500, 502 ], "$name, a quick refusal");
-    $r = $ask->('/off', { first_ms => 1000, text => 'Late' });
-    is($a->{stream}->($r, "$name, off")->{comments}, 0, 'no comments');
-    cmp_ok($r->{headers_at}, '>', 0.9, 'no early headers');
-    $r = $ask->('/one', { first_ms => 1000, text => 'Late' });
-    is($a->{stream}->($r, "$name, no pings")->{comments}, 1, 'one comment');
-    $r = $ask->('', { first_ms => 1000, text => 'Late' }, stream => 0);
-    is($a->{object}->($r, "$name, collected")->{text}, 'Late', 'the text');
-    cmp_ok($r->{headers_at}, '>', 0.9, 'no early headers');
+    case($api, 'a quick refusal', '/patient', { status => 400 }, undef, status => [ 400, 500, 502 ]);
+    case($api, 'off', '/off', { first_ms => 1000, text => 'Late' }, sub {
+        my ($s, $r) = @_;
+        is($s->{comments}, 0, 'no comments');
+        cmp_ok($r->{headers_at}, '>', 0.9, 'no early headers');
+    });
+    case($api, 'no pings', '/one', { first_ms => 1000, text => 'Late' }, sub { is($_[0]{comments}, 1, 'one comment') });
+    case($api, 'collected', '', { first_ms => 1000, text => 'Late' }, sub {
+        my ($s, $r) = @_;
+        is($s->{text}, 'Late', 'the text');
+        cmp_ok($r->{headers_at}, '>', 0.9, 'no early headers');
+    }, stream => 0);
 
     # gzip: each comment gets through at once.
-    require Compress::Zlib;
-    my $z = Compress::Zlib::inflateInit(-WindowBits => Compress::Zlib::WANT_GZIP());
-    my ($plain, @when) = ('');
-    $r = $ask->('/gzip', { first_ms => 1200, text => 'Late' }, headers => [ 'Accept-Encoding' => 'gzip' ], on_body => sub {
-        my ($x, $piece) = @_;
-        my $out = $z->inflate(my $in = $piece);
-        $plain .= $out;
-        push @when, time - $x->{started} if length $out;
-    });
-    is($r->header('content-encoding'), 'gzip', "$name: gzip");
-    like($plain, qr/\A(?:: keep-alive\n\n){3}/, 'comments');
-    cmp_ok($when[0], '<', 0.9 * $patience, 'the first when it is due');
-    $r->{body} = $plain;
-    is($a->{stream}->($r, 'behind gzip')->{text}, 'Late', 'the text');
-
-    # Clients that leave.
-    for my $mode (qw(close rst)) {
-        $t->sim(POST => 'reset');
-        my $x = $ask->('', { first_ms => 8000, text => 'late' }, abort => { after => 0.8, mode => $mode });
-        $t->run($x);
-        is($x->{status}, 200, "$name, $mode: left after the headers");
-        ok(Test::Kiro::wait_for($patience, sub { $t->stats->{open_streams} == 0 }), 'the upstream is closed');
-        is(join(' ', @{ $t->last_access($logged) }{qw(status error)}), '200 client_closed', 'log');
-
-        $t->sim(POST => 'reset');
-        $x = $ask->('/wait', [ { status => 500 }, {} ], abort => { after => 0.7, mode => $mode });
-        $t->run($x);
-        is($x->{status}, 200, "$name, $mode: left between attempts");
-        $t->access($logged);
-        sleep 1.2;
-        is($t->stats->{generate}, 1, 'no other attempt');
-        $seen = 0;
+    my %packed = (plain => '');
+    case($api, 'gzip', '/gzip', { first_ms => 1200, text => 'Late' }, sub {
+        my ($s, $r) = @_;
+        is($r->header('content-encoding'), 'gzip', 'coding');
+        like($packed{plain}, qr/\A(?:: keep-alive\n\n){3}/, 'comments');
+        cmp_ok($packed{when}[0], '<', 0.9 * $patience, 'the first when it is due');
+        is($s->{text}, 'Late', 'the text');
+    }, packed => \%packed, with => { unpacked(\%packed) });
+}
+$t->run(60, map { $_->{x} } @cases);
+my %log = map { $_->{uri} => $_ } $t->access(scalar @cases);
+for my $case (@cases) {
+    my $r = $case->{x};
+    if ($case->{status}) {
+        $t->error_shape($r, $case->{api} eq 'anthropic' ? 'anthropic' : 'openai', $case->{status}, $case->{name});
+        next;
     }
+    $r->{body} = $case->{packed}{plain} if $case->{packed};
+    $case->{check}->($case->{read}->($r, $case->{name}), $r, $log{ $case->{path} });
+}
+
+# Clients that leave.
+for my $mode (qw(close rst)) {
+    $t->sim(POST => 'reset');
+    my @x = map { $api{$_}{ask}->(scripted({ first_ms => 8000, text => 'late' }), stream => 1, path => "/v1/$api{$_}{path}?left=$mode",
+        abort => { after => 0.8, mode => $mode }) } sort keys %api;
+    $t->run(@x);
+    is(join(' ', map { $_->{status} } @x), '200 200 200', "$mode: left after the headers");
+    ok(Test::Kiro::wait_for($patience, sub { $t->stats->{open_streams} == 0 }), 'the upstreams are closed');
+    is(scalar(grep { $_->{uri} =~ /left=$mode/ && "$_->{status} $_->{error}" eq '200 client_closed' } $t->access(++$number + 2)), 3, 'log');
+    $number += 2;
+
+    $t->sim(POST => 'reset');
+    @x = map { $api{$_}{ask}->(scripted({ status => 500 }, {}), stream => 1, path => "/wait/v1/$api{$_}{path}",
+        abort => { after => 0.7, mode => $mode }) } sort keys %api;
+    $t->run(@x);
+    is(join(' ', map { $_->{status} } @x), '200 200 200', "$mode: left between attempts");
+    $number += 3;
+    $t->access($number);
+    sleep 1.2;
+    is($t->stats->{generate}, 3, 'no other attempt');
 }
 
 # HTTP/1.0: until the connection is closed.
@@ -217,6 +238,18 @@ for my $auth ([ 'in time' => { delay_ms => 1500 } ], [ 'never' => { hang => $yes
         is($t->last_access(1)->{error}, 'token_timeout', '$kiro_error');
     }
     else { like($s->{text}, qr/a token that comes/, 'the text') }
+    $t->stop;
+}
+
+# A shutdown that does not wait for ever.
+{
+    my $t = Test::Kiro->new(main => 'worker_shutdown_timeout 1s;', location => 'kiro_early_headers 200ms; kiro_ping_interval 100ms;')->start;
+    my @x = map { $t->openai_x(scripted($_), stream => 1) } { first_ms => 30_000 }, 'hang', { status => 500, delay_ms => 30_000 };
+    $t->turn(0.8, @x);
+    is(join(' ', map { $_->{status} // 'none' } @x), '200 200 200', 'early headers');
+    ok($t->stop_nginx('quit', 8), 'worker_shutdown_timeout ends them');
+    $t->turn(1, @x);
+    ok($_->{error}, 'which a client notices') for @x;
     $t->stop;
 }
 
