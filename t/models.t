@@ -209,6 +209,25 @@ for my $name (sort keys %fault) {
     $t->stop;
 }
 
+# --- a model that the service refuses although it listed it: the list is fetched once more
+
+{
+    my $t = sim_with({ add => [ \%nova ] }, workers => 1);
+    ok(!built_in($t), 'the list');
+    my ($id) = $nova{modelId};
+    $t->sim(POST => 'models', { remove => [$id] });
+    my %now = listed($t);
+    ok($now{$id}, 'it is not asked for again');
+    is($t->stats->{models}, 1, 'so far');
+    for my $n (1 .. 5) {
+        $t->error_shape($t->openai("models: refused $n", body => { model => $id }), 'openai', 404, 'the service refuses it');
+        Test::Kiro::wait_for(10, sub { %now = listed($t); !$now{$id} });
+    }
+    ok(!$now{$id}, 'it left the list');
+    cmp_ok($t->stats->{models}, '<=', 3, 'which is not asked for with each refusal');
+    $t->stop;
+}
+
 # --- a deaf management host: GET models gives up waiting, nginx ends
 
 {

@@ -83,6 +83,7 @@ typedef struct {
     ngx_msec_t                       due;         /* for the next fetch */
     ngx_uint_t                       fails;
     ngx_atomic_uint_t                refused;     /* this token's version */
+    ngx_atomic_uint_t                doubted;     /* version + 1 of this list */
 } ngx_http_kiro_list_t;
 
 
@@ -550,6 +551,7 @@ void ngx_http_kiro_refresh_abort(ngx_http_kiro_account_t *account);
 
 /* ngx_http_kiro_models.c */
 kiro_str ngx_http_kiro_models_get(ngx_http_kiro_account_t *account);
+void ngx_http_kiro_models_doubt(ngx_http_kiro_account_t *account);
 ngx_int_t ngx_http_kiro_models_refresh(ngx_http_kiro_account_t *account);
 void ngx_http_kiro_models_abort(ngx_http_kiro_account_t *account);
 ngx_int_t ngx_http_kiro_models(ngx_http_request_t *r);

@@ -411,6 +411,10 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     f = &ctx->failure;
 
+    if (f->kind == KIRO_FAIL_MODEL_NOT_FOUND) {
+        ngx_http_kiro_models_doubt(ctx->peer->account);
+    }
+
     if (f->retry == KIRO_RETRY_NEVER) {
         ngx_http_kiro_exchange_fail(r, ctx);
         return;

@@ -124,6 +124,31 @@ ngx_http_kiro_models_get(ngx_http_kiro_account_t *account)
 
 
 /*
+ * The service refused a model: the list may be old.  It is fetched once more; as
+ * long as that gives the same list, the matter is settled.
+ */
+
+void
+ngx_http_kiro_models_doubt(ngx_http_kiro_account_t *account)
+{
+    ngx_http_kiro_list_t  *list;
+
+    list = &account->slot->models;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    if (list->fails == 0 && list->doubted != list->version + 1) {
+        list->doubted = list->version + 1;
+        list->due = ngx_current_msec;
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    (void) ngx_http_kiro_models_refresh(account);
+}
+
+
+/*
  * Starts a fetch if one is due and nobody else runs it.  NGX_AGAIN: the list is
  * going to be newer soon; NGX_OK: it is as good as it gets for now.
  */
