@@ -191,6 +191,7 @@ my $t = Test::Kiro->new(
     }
 EOT
     server => "location /fast/v1/ { kiro_pass main; $quick kiro_first_token_timeout ${short}ms; kiro_read_timeout ${short}ms; }"
+        . ' location /early/v1/ { kiro_pass main; kiro_retries 1; kiro_retry_delay 10ms 20ms; kiro_early_headers 50ms; }'
         . ' location /many/v1/ { kiro_pass main; kiro_retries 6; kiro_retry_delay 10ms 20ms; }'
         . join('', map { " location /$_/v1/ { kiro_pass $_; $quick }" } qw(refused strange name login)),
     allow => qr/SSL|certificate/,
@@ -353,6 +354,8 @@ sub broken {
         like($s->{text}, qr/^One/, "$x->{name}: what had come is there");
         isnt($s->{text}, $WORDS, "$x->{name}: and is not all") unless $x->{row}[0] =~ /instead of the tail/;
         ok(!$x->{http}{error} && $x->{http}{last_chunk}, "$x->{name}: the response itself ends well");
+        my $id = $x->{http}->header('request-id');
+        like($x->{http}{body}, qr/"request_id":"$id"/, "$x->{name}: the request's id") if $x->{dialect} eq 'anthropic';
         variables_are($x, status => 200, attempts => 1, error => $kind, why => '', stop => '');
     };
 }
@@ -414,6 +417,25 @@ add(name => '500, many retries', dialect => 'openai', stream => 0, plan => ['500
     is((plain(log_of($_[0])->{attempts}))[0], 7, 'another fault as often as kiro_retries says');
 });
 run_all(2);
+
+# Where the headers had to be sent before anything was known, the same words come in the stream.
+my %early;
+for my $row (grep { $_->[1] =~ /^\{/ && $_->[2] !~ /timeout/ && !$early{ $_->[2] }++ } @before) {
+    my ($name, $plan, $kind, $tries) = @$row;
+    $plan = element($plan);
+    for my $dialect (sort keys %DIALECT) {
+        add(name => "behind early headers: $name", dialect => $dialect, stream => 1, plan => [ { %$plan, delay_ms => 300 } ], row => [''], place => 'early', judge => sub {
+            my ($x) = @_;
+            my $check = $DIALECT{$dialect}{stream};
+            my $s = $t->$check($x->{http}, $x->{name});
+            ok($s->{error}, "$x->{name}: an error in the stream") or return;
+            words_are($x, $kind, $s->{error}, 1);
+            $tries = 2 if $tries > 2;
+            variables_are($x, status => 200, attempts => $tries, error => $kind, why => $tries > 1 ? $kind : '', stop => '');
+        });
+    }
+}
+run_all(48);
 
 # A token that is refused: one refresh and one more try, whatever words say so.
 for my $plan (401, '403', { status => 403, message => 'Invalid token' }, { status => 400, reason => undef, message => 'Invalid token' },
