@@ -567,6 +567,8 @@ ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 static void
 ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
+    kiro_failure  *f;
+
     ctx->state = NGX_HTTP_KIRO_DONE;
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -575,7 +577,7 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
                   kiro_failure_name(ctx->failure.kind),
                   ctx->failure.upstream_status);
 
-/* better than nothing, if not in the form that was asked for */
+    /* better than nothing, if not in the form that was asked for */
 
     if (ctx->first_reply) {
         kiro_reply_free(ctx->reply);
@@ -598,6 +600,16 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     }
 
     ngx_http_kiro_ping_stop(ctx);
+
+    /* a client for which a 429 is final unless it says when: our own longest */
+
+    f = &ctx->failure;
+
+    if ((f->kind == KIRO_FAIL_RATE_LIMITED || f->kind == KIRO_FAIL_OVERLOADED)
+        && f->retry_after_ms == 0 && !kiro_failure_final(f))
+    {
+        f->retry_after_ms = ngx_max(ctx->conf->retry_delay_max, 1000);
+    }
 
     if (ctx->early) {
         ngx_http_kiro_exchange_give_up(r, ctx);
