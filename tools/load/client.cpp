@@ -32,7 +32,8 @@ struct Run {
     Measured measured{};
     std::minstd_rand random{};
     Micros until = 0; // no new calls then
-    std::size_t begun = 0, open = 0, stalled = 0;
+    std::size_t begun = 0, open = 0;
+    std::vector<Slot *> stalled{};
 };
 
 // One of the concurrent streams: call after call.
@@ -144,11 +145,15 @@ private:
     void stall(Micros time) {
         resumed_ = true;
         watch(0);
-        run_.loop.wake(*this, time + micros(run_.options.stall));
-        if (++run_.stalled == run_.options.streams && !run_.options.stalled.empty()) {
-            if (std::FILE *file = std::fopen(run_.options.stalled.c_str(), "w")) {
-                std::fclose(file);
-            }
+        run_.stalled.push_back(this);
+        if (run_.stalled.size() != run_.options.streams) {
+            return;
+        }
+        for (Slot *slot : run_.stalled) {
+            run_.loop.wake(*slot, time + micros(run_.options.stall));
+        }
+        if (std::FILE *file = std::fopen(run_.options.stalled.c_str(), "w")) {
+            std::fclose(file);
         }
     }
 

@@ -19,7 +19,7 @@ struct ClientOptions {
     double ramp = 1;               // the first ones begin within this
     Plan plan;                     // of each
     std::uint64_t most_tokens = 0; // plan.tokens is the least, at random up to this
-    double stall = 0;              // stop reading for so long
+    double stall = 0;              // stop reading until all have, and for so long
     std::uint64_t stall_after = 1; // tokens
     int receive_buffer = 0;
     double limit = 600;  // what is not ended then is broken

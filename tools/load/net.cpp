@@ -49,6 +49,11 @@ Tls client_tls() {
 Wire::Wire(int fd, SSL_CTX *tls, bool server) : fd_(fd) {
     const int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (server) {
+        // what the kernel takes of a stream that nobody reads is not to be measured
+        const int room = 128 * 1024;
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    }
     if (tls) {
         ssl_.reset(SSL_new(tls));
         SSL_set_fd(ssl_.get(), fd);

@@ -31,7 +31,7 @@ sub binary {
 
 sub new {
     my ($class, %o) = @_;
-    my $kiro  = delete $o{location} // '';
+    my ($kiro, $listen) = map { delete $o{$_} // '' } qw(location listen);
     my $plain = $o{scheme} && $o{scheme} eq 'http';
     my $s     = $plain ? 'http' : 'https';
     my $proxy = "proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffering off;"
@@ -52,7 +52,7 @@ sub new {
         ssl_name localhost;
     }
     server {
-        listen 127.0.0.1:%%PORT%%;
+        listen 127.0.0.1:%%PORT%% $listen;
         listen 127.0.0.1:%%H2_PORT%% http2;
         location /v1/ { kiro_pass main; $kiro }
         location /sse/ { proxy_pass $s://load_proxy; $proxy }
