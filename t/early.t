@@ -222,6 +222,26 @@ SKIP: {
 }
 $t->stop;
 
+# Over TLS.
+SKIP: {
+    skip 'no curl with TLS', 1 if qx{curl --version 2>/dev/null} !~ /https/;
+    my $new = Test::Kiro::nginx_version() >= 1_025_001;
+    my $t = Test::Kiro->new(vars => { TLS => Test::Kiro::free_port() }, location => 'kiro_early_headers 300ms; kiro_ping_interval 200ms;',
+        server => 'listen 127.0.0.1:%%TLS%% ssl' . ($new ? '; http2 on' : ' http2') . '; ssl_certificate %%FILES%%/cert; ssl_certificate_key %%FILES%%/key;');
+    system "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout $t->{dir}/files/key -out $t->{dir}/files/cert >/dev/null 2>&1";
+    $t->start;
+    for my $version (qw(http1.1 http2)) {
+        for my $plan ([ { status => 500, delay_ms => 900 }, { first_ms => 500, text => 'Late' } ], [ { status => 400, delay_ms => 900 } ]) {
+            Test::Kiro::spew("$t->{dir}/files/body", json($t->openai_body(scripted(@$plan), stream => $yes)));
+            my $s = check_openai(scalar qx{curl -s -k -N --$version -m 30 -H content-type:application/json --data-binary \@$t->{dir}/files/body https://127.0.0.1:$t->{vars}{TLS}/v1/chat/completions});
+            is_deeply($s->{faults}, [], "TLS, $version: grammar");
+            cmp_ok($s->{comments}, '>=', 2, 'comments');
+            @$plan > 1 ? is($s->{text}, 'Late', 'the text') : ok($s->{error}, 'the error');
+        }
+    }
+    $t->stop;
+}
+
 # Waiting for a token.
 for my $auth ([ 'in time' => { delay_ms => 1500 } ], [ 'never' => { hang => $yes } ]) {
     my ($name, $plan) = @$auth;
