@@ -158,7 +158,7 @@ shaped($t->openai('hello', path => '/none_of/v1/chat/completions'), 'openai', 40
 $t->openai_object($t->openai('hello', path => '/none_of/v1/chat/completions', headers => [ Authorization => 'Bearer sk-own-key' ]), 'satisfy any, by key');
 
 # Bodies: too large, in pieces, announced.
-all('/small/v1/*', 413, 'client_max_body_size', size => 3000, post => 1);
+all('/small/v1/*', 413, 'client_max_body_size', size => $_, post => 1) for 3000, 5_000_000;
 for my $api (qw(openai anthropic)) {
     my $path = '/small/v1/' . ($api eq 'openai' ? 'chat/completions' : 'messages');
     my $x = $t->exchange('POST', $path, undef, headers => [ 'Transfer-Encoding' => 'chunked', 'Content-Type' => 'application/json' ]);
