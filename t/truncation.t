@@ -15,6 +15,7 @@ my $t = Test::Kiro->new(
     server   => <<'EOT',
         location /off/ { kiro_pass main; kiro_client_key kiro-first-client-key tester; kiro_truncation_notice off; }
         location /early/ { kiro_pass main; kiro_client_key kiro-first-client-key tester; kiro_retries 0; kiro_early_headers 100ms; }
+        location /incremental/ { kiro_pass main; kiro_client_key kiro-first-client-key tester; kiro_tool_stream incremental; }
         location /second/ { kiro_pass second; kiro_client_key kiro-first-client-key tester; }
 EOT
 )->secret($other)->start;
@@ -105,7 +106,7 @@ my @log = $t->access;
 is_deeply([ map { $_->{lost} } @log[ 0 .. 2 ] ], [ 'write_file', '', '' ], '$kiro_lost_calls');
 is_deeply([ map { $_->{notice} } @log[ 0 .. 2 ] ], [ '', 'write_file', '' ], '$kiro_notice');
 is($log[0]{conversation}, $log[1]{conversation}, 'one conversation');
-my @said = $t->grep_log(qr/\[notice\].*kiro: the service cut the call of the tool "write_file", .* tells the model/);
+my @said = $t->grep_log(qr/\[notice\].*kiro: the service cut the call of the tool "write_file"; .* tells the model/);
 is(scalar @said, 18, 'the log has a line for each lost call');
 is(scalar $t->grep_log(qr/half a fi/), 0, 'none has an argument');
 
@@ -170,6 +171,15 @@ like($early->{body}, qr/"error"/, 'ends with an error');
 is(($t->access)[-1]{lost}, 'write_file', 'which is known to have lost the call');
 one(ask('openai', $first, { words => 3 }));
 is(told('early headers'), 1, 'and is told');
+
+# A call that was passed on while it came.
+for my $api (sort keys %tools) {
+    $first = beginning();
+    my $r = one(ask($api, $first, { text => 'Yes.', %call, cut => { events => 5 } }, base => '/incremental'));
+    like($r->{body}, qr/write_file.*xxx/s, "$api: the client has seen a part of the call");
+    one(ask($api, $first, { words => 3 }, base => '/incremental'));
+    is(told("$api, incremental"), 1, "$api: the model is told nevertheless");
+}
 
 # Attempts of one request tell it once each.
 $t->{location} =~ s/kiro_retries 0/kiro_retries 2/;

@@ -68,7 +68,8 @@ typedef struct {
     int      finished;          /* terminal output was written */
     int      failed;            /* ... and it was a failure; see kiro_reply_failure */
     int      lost_call;         /* the turn is over, and a tool call of it was begun
-                                   but never became whole: the client did not get it */
+                                   but never became whole: the client got none of it, or a
+                                   part that is marked as such */
     kiro_str lost_calls;        /* the tools of such calls as the model knows them, for
                                    kiro_request_notice(): [A-Za-z0-9_-], each once, a
                                    comma between, up to KIRO_LOST_CALLS bytes; "" also

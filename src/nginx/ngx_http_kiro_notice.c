@@ -131,7 +131,7 @@ ngx_http_kiro_notice_retry(ngx_http_kiro_ctx_t *ctx)
     ngx_http_kiro_notice_names(ctx, &info.lost_calls, &tools);
 
     ngx_log_error(NGX_LOG_NOTICE, ctx->request->connection->log, 0,
-                  "kiro: the service cut the call of the tool \"%V\", the next "
+                  "kiro: the service cut the call of the tool \"%V\"; the next "
                   "attempt tells the model", &tools);
 
     if (ctx->notice.len == 0) {
@@ -164,9 +164,9 @@ ngx_http_kiro_notice_settle(ngx_http_kiro_ctx_t *ctx)
         ngx_http_kiro_notice_names(ctx, &info.lost_calls, &ctx->lost);
 
         ngx_log_error(NGX_LOG_NOTICE, ctx->request->connection->log, 0,
-                      "kiro: the service cut the call of the tool \"%V\", it "
-                      "was not passed on; %s; if this is frequent, have the "
-                      "client ask for smaller steps", &ctx->lost,
+                      "kiro: the service cut the call of the tool \"%V\"; %s; "
+                      "if this is frequent, have the client ask for smaller "
+                      "steps", &ctx->lost,
                       ctx->conf->truncation_notice
                       ? "the conversation's next request tells the model"
                       : "the model is not told, \"kiro_truncation_notice\" is "

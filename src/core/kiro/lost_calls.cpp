@@ -56,10 +56,11 @@ std::string lost_calls_notice(std::string_view names) {
         text += tool;
         text += "\\\"";
     }
-    text += many ? " were complete. These calls were not run, and this conversation does not show them. If "
-                   "they are still needed, make them again in smaller steps"
-                 : " was complete. This call was not run, and this conversation does not show it. If it is "
-                   "still needed, make it again in smaller steps";
+    text +=
+        many ? " were complete. These calls were not run and may be missing above. If they are still needed, "
+               "make them again in smaller steps"
+             : " was complete. This call was not run and may be missing above. If it is still needed, make "
+               "it again in smaller steps";
     return text + ": several short calls instead of a long one.]";
 }
 

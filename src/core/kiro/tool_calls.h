@@ -38,7 +38,7 @@ public:
     bool any_open() const noexcept { return !open_.empty(); }
     bool any_broken() const noexcept { return overflow_ || broken_ > 0; }
 
-    // Tools of the calls that were begun and never passed on, as the upstream calls them: the first ones.
+    // Tools of the calls that were begun and are not whole, as the upstream calls them: the first ones.
     std::vector<std::string_view> names_open() const;
     std::vector<std::string_view> names_broken() const { return {lost_.begin(), lost_.end()}; }
 
