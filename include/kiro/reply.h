@@ -58,8 +58,14 @@ typedef enum {
 #define KIRO_LOST_CALLS  88
 
 typedef struct {
-    uint64_t input_tokens;
-    uint64_t output_tokens;
+    uint64_t input_tokens;      /* with what came from a cache or went into it */
+    uint64_t output_tokens;     /* with reasoning */
+    uint64_t reasoning_tokens;
+    uint64_t cache_read_tokens;
+    uint64_t cache_write_tokens;
+    kiro_str usage_source;      /* of input_tokens: "upstream": counts of the
+                                   service, "percent": its percentage of the
+                                   model's window, "estimate": the core's own */
     double   credits;
     double   context_percent;   /* < 0: not reported */
     kiro_str stop_reason;       /* the dialect's word; "" while the turn is open */

@@ -90,12 +90,16 @@ struct TurnEnd {
     std::int64_t time = 0;           // Unix seconds
 };
 
+// Where the numbers come from: the upstream's counts, its percentage of the window, or our own count.
+enum class UsageSource : std::uint8_t { estimate, percent, upstream };
+
 struct Usage {
     std::uint64_t input = 0; // the whole prompt, with what came from a cache
     std::uint64_t output = 0;
     std::uint64_t reasoning = 0; // of output
     std::uint64_t cache_read = 0;
     std::uint64_t cache_write = 0;
+    UsageSource source = UsageSource::estimate; // of input
 };
 
 } // namespace kiro::chat

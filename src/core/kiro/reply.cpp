@@ -8,7 +8,6 @@
 #include "core/kiro/errors.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace kiro::kiro {
 namespace {
@@ -18,7 +17,6 @@ using eventstream::HeaderReader;
 using eventstream::HeaderType;
 using std::string_view;
 
-constexpr std::uint64_t kDefaultWindow = 200000;
 constexpr std::size_t kKeptHeaders = 1024;
 constexpr std::size_t kMaxWord = 64;
 constexpr std::size_t kMaxSignature = 4 * 1024 * 1024;
@@ -429,31 +427,7 @@ void ReplyReader::take_metadata(string_view payload) {
     metadata_ = true;
     stop_reason_.assign(stop_reason.substr(0, kMaxWord));
     refusal_.assign(category_of(details).substr(0, kMaxWord));
-
-    TokenUsage usage;
-    bool any = false;
-    json::ObjectScanner numbers(tokens);
-    for (json::Member member; numbers.next(member);) {
-        if (member.kind != json::Kind::number) {
-            continue;
-        }
-        const std::uint64_t count = json::to_uint(member.value).value_or(0);
-        if (member.key == "uncachedInputTokens") {
-            usage.uncached = count;
-            any = true;
-        } else if (member.key == "outputTokens") {
-            usage.output = count;
-        } else if (member.key == "cacheReadInputTokens") {
-            usage.cache_read = count;
-        } else if (member.key == "cacheWriteInputTokens") {
-            usage.cache_write = count;
-        } else if (member.key == "contextUsagePercentage" && percent_ < 0) {
-            percent_ = json::to_double(member.value).value_or(-1);
-        }
-    }
-    if (any) {
-        token_usage_ = usage;
-    }
+    usage_.take_tokens(tokens);
 }
 
 void ReplyReader::take_number(string_view payload, string_view key, std::optional<double> &value) {
@@ -465,13 +439,6 @@ void ReplyReader::take_number(string_view payload, string_view key, std::optiona
     }
     if (!good(scanner.valid())) {
         value.reset();
-    }
-}
-
-// Numbers that no bill has are not added.
-void ReplyReader::add_credits(double credits) noexcept {
-    if (const double sum = credits_ + credits; credits > 0 && std::isfinite(sum)) {
-        credits_ = sum;
     }
 }
 
@@ -522,11 +489,11 @@ std::span<const chat::Event> ReplyReader::take(const eventstream::Frame &frame) 
         break;
     case Type::context_usage:
         take_number(payload, "contextUsagePercentage", number);
-        percent_ = number.value_or(percent_);
+        usage_.take_percent(number.value_or(-1));
         break;
     case Type::metering:
         take_number(payload, "usage", number);
-        add_credits(number.value_or(0));
+        usage_.take_credits(number.value_or(0));
         metered_ = !failed_;
         break;
     case Type::invalid_state:
@@ -570,34 +537,18 @@ chat::Stop ReplyReader::stop() const noexcept {
             return row.stop;
         }
     }
-    if (stop_reason_.empty() && percent_ >= 100) {
+    if (stop_reason_.empty() && usage_.percent() >= 100) {
         return chat::Stop::context_window;
     }
     return tools_.finished() > 0 ? chat::Stop::tool_use : chat::Stop::end_turn;
 }
 
 chat::Usage ReplyReader::usage() const noexcept {
-    chat::Usage usage;
-    usage.reasoning = count(thought_);
-    if (token_usage_) {
-        usage.input = token_usage_->uncached + token_usage_->cache_read + token_usage_->cache_write;
-        usage.output = token_usage_->output;
-        usage.cache_read = token_usage_->cache_read;
-        usage.cache_write = token_usage_->cache_write;
-        usage.reasoning = std::min(usage.reasoning, usage.output);
-        return usage;
-    }
-    usage.output = count(output_) + usage.reasoning;
-    usage.input = context_.input_tokens.newest();
-    if (percent_ > 0 && percent_ <= 100) {
-        const std::uint64_t window = context_.context_window > 0 ? context_.context_window : kDefaultWindow;
-        // The percentage is measured behind the answer.
-        const auto total = static_cast<std::uint64_t>(percent_ / 100 * static_cast<double>(window));
-        if (total > usage.output) {
-            usage.input = total - usage.output;
-        }
-    }
-    return usage;
+    OwnCount own;
+    own.input = context_.input_tokens.newest();
+    own.reasoning = count(thought_);
+    own.output = count(output_) + own.reasoning;
+    return usage_.usage(own, context_.context_window);
 }
 
 } // namespace kiro::kiro

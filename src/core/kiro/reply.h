@@ -9,6 +9,7 @@
 #include "core/kiro/lost_calls.h"
 #include "core/kiro/seal.h"
 #include "core/kiro/tool_calls.h"
+#include "core/kiro/usage.h"
 #include "core/tokens/estimate.h"
 #include "kiro/kiro.h"
 
@@ -58,8 +59,8 @@ public:
     // Bytes that wait for the end of a call that is passed on.
     std::size_t held() const noexcept { return call_begun_ ? held_.bytes() : 0; }
 
-    double credits() const noexcept { return credits_; }
-    double context_percent() const noexcept { return percent_; } // < 0: not reported
+    double credits() const noexcept { return usage_.credits(); }
+    double context_percent() const noexcept { return usage_.percent(); } // < 0: not reported
 
 private:
     enum class Type : std::uint8_t {
@@ -76,12 +77,6 @@ private:
         unknown, // no message type: not of this protocol
     };
     struct TypeName;
-    struct TokenUsage {
-        std::uint64_t uncached = 0;
-        std::uint64_t output = 0;
-        std::uint64_t cache_read = 0;
-        std::uint64_t cache_write = 0;
-    };
 
     Type classify(std::string_view headers);
     static bool content(Type type) noexcept;
@@ -102,7 +97,6 @@ private:
     void take_tool(std::string_view payload);
     void take_metadata(std::string_view payload);
     void take_number(std::string_view payload, std::string_view key, std::optional<double> &value);
-    void add_credits(double credits) noexcept;
     void take_exception(const eventstream::Frame &frame);
     bool good(bool valid) noexcept;
 
@@ -136,9 +130,7 @@ private:
 
     std::string stop_reason_;
     std::string refusal_;
-    std::optional<TokenUsage> token_usage_;
-    double percent_ = -1;
-    double credits_ = 0;
+    UsageReader usage_;
     bool metadata_ = false;
     bool metered_ = false;
 

@@ -41,6 +41,9 @@ public:
     // After finish(): what is wrong with a JSON answer; empty: nothing, or nothing is known.
     std::string_view problem() const;
 
+    // Of the text that came in: what turned out to be reasoning.
+    tokens::Characters tagged_reasoning() const { return tags_ ? tags_->reasoning() : tokens::Characters(); }
+
     // Bytes held for the end.
     std::size_t size() const;
 

@@ -45,7 +45,7 @@ void TagParser::say(string_view text, Sink out) {
 }
 
 void TagParser::think(string_view text, Sink out) {
-    thought_ |= !text.empty();
+    reasoning_.add(text);
     out.reasoning(text);
 }
 
@@ -224,7 +224,7 @@ void TagParser::take(const chat::Event &event, Sink out) {
 void TagParser::finish(Sink out) {
     boundary(out);
     // Clients expect an answer behind the reasoning.
-    if (shown_ && thought_ && !spoke_)
+    if (shown_ && reasoning_.size > 0 && !spoke_)
         say(" ", out);
 }
 

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "core/stages/sink.h"
+#include "core/tokens/estimate.h"
 
 namespace kiro::stages {
 
@@ -25,6 +26,9 @@ public:
 
     void take(const chat::Event &event, Sink out);
     void finish(Sink out);
+
+    // What was reasoning, so far.
+    const tokens::Characters &reasoning() const { return reasoning_; }
 
 private:
     enum class State : std::uint8_t {
@@ -54,7 +58,7 @@ private:
     unsigned line_ends_ = 0;    // behind the closing tag
     bool at_line_start_ = true; // the next character
     bool tag_alone_ = false;    // the closing tag began a line
-    bool thought_ = false;
+    tokens::Characters reasoning_;
     bool spoke_ = false;
 };
 

@@ -30,6 +30,9 @@ constexpr std::array kSearchFailures{
     KIRO_FAIL_UPSTREAM_EMPTY,   KIRO_FAIL_UNAVAILABLE,
 };
 
+// In the order of chat::UsageSource.
+constexpr std::array<string_view, 3> kSources{"estimate", "percent", "upstream"};
+
 kiro_failure made(kiro_failure_kind kind, kiro_retry retry, const char *message) noexcept {
     kiro_failure result;
     kiro_failure_set(&result, kind, "%s", message);
@@ -272,6 +275,7 @@ void Turn::finish(chat::Stop reason) {
 chat::Usage Turn::usage() const {
     chat::Usage all = reader_.usage();
     all.output += tokens::estimate(found_);
+    all.reasoning = std::min(all.reasoning + tokens::estimate(stages_.tagged_reasoning()), all.output);
     if (stages_.stop() == chat::Stop::max_tokens) { // the rest was cut
         all.output = std::min(all.output, context_.max_tokens);
         all.reasoning = std::min(all.reasoning, all.output);
@@ -351,12 +355,17 @@ void Turn::ping() {
 
 kiro_reply_info Turn::info() const {
     const chat::Usage all = usage();
+    const string_view source = kSources[static_cast<std::size_t>(all.source)];
     string_view word;
     if (stop_) {
         word = std::visit([&](const auto &dialect) { return dialect.stop_word(*stop_); }, writer_);
     }
     return {.input_tokens = all.input,
             .output_tokens = all.output,
+            .reasoning_tokens = all.reasoning,
+            .cache_read_tokens = all.cache_read,
+            .cache_write_tokens = all.cache_write,
+            .usage_source = {source.data(), source.size()},
             .credits = reader_.credits(),
             .context_percent = reader_.context_percent(),
             .stop_reason = {word.data(), word.size()},
