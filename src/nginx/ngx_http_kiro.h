@@ -393,6 +393,7 @@ struct ngx_http_kiro_ctx_s {
     ngx_msec_t                       first_token;
     ngx_uint_t                       attempts;
     ngx_uint_t                       retries;
+    double                           credits;     /* of dropped replies */
     const char                      *retry_reason;
     u_char                           id[NGX_HTTP_KIRO_ID_LEN];
 
@@ -498,6 +499,8 @@ void ngx_http_kiro_attempt_classify(ngx_http_kiro_ctx_t *ctx, ngx_int_t rc);
 ngx_int_t ngx_http_kiro_filter_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_kiro_filter_drain(ngx_http_request_t *r);
 ngx_int_t ngx_http_kiro_filter_comment(ngx_http_request_t *r);
+void ngx_http_kiro_drop_reply(ngx_http_kiro_ctx_t *ctx);
+double ngx_http_kiro_credits(ngx_http_kiro_ctx_t *ctx);
 ngx_int_t ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model);
 void ngx_http_kiro_sse_type(ngx_http_request_t *r);
 
@@ -521,6 +524,8 @@ ngx_int_t ngx_http_kiro_error_headers(ngx_http_request_t *r,
 ngx_int_t ngx_http_kiro_request_id(ngx_http_kiro_ctx_t *ctx,
     ngx_str_t *value);
 ngx_int_t ngx_http_kiro_id_header(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_usage_headers(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 ngx_int_t ngx_http_kiro_add_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value);

@@ -91,6 +91,42 @@ ngx_http_kiro_id_header(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 }
 
 
+/* for who pays: where the numbers of a whole answer are from, and its price */
+
+ngx_int_t
+ngx_http_kiro_usage_headers(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    double           credits;
+    ngx_str_t        value;
+    kiro_reply_info  info;
+
+    kiro_reply_get_info(ctx->reply, &info);
+
+    value.data = (u_char *) info.usage_source.data;
+    value.len = info.usage_source.len;
+
+    if (ngx_http_kiro_add_header(r, "X-Kiro-Usage", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    credits = ngx_http_kiro_credits(ctx);
+
+    if (credits == 0) {
+        return NGX_OK;
+    }
+
+    value.data = ngx_pnalloc(r->pool, NGX_INT64_LEN + 16);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_snprintf(value.data, NGX_INT64_LEN + 16, "%.6f", credits)
+                - value.data;
+
+    return ngx_http_kiro_add_header(r, "X-Kiro-Credits", &value);
+}
+
+
 ngx_int_t
 ngx_http_kiro_error_headers(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     kiro_failure *f)

@@ -580,7 +580,7 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     /* better than nothing, if not in the form that was asked for */
 
     if (ctx->first_reply) {
-        kiro_reply_free(ctx->reply);
+        ngx_http_kiro_drop_reply(ctx);
         ctx->reply = ctx->first_reply;
         ctx->first_reply = NULL;
     }
@@ -702,7 +702,8 @@ ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
         ctx->answered = 1;
 
         if (kiro_reply_next(ctx->reply, &piece) != KIRO_OK
-            || ngx_http_kiro_id_header(r, ctx) != NGX_OK)
+            || ngx_http_kiro_id_header(r, ctx) != NGX_OK
+            || ngx_http_kiro_usage_headers(r, ctx) != NGX_OK)
         {
             ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
             return;

@@ -392,6 +392,49 @@ ngx_http_kiro_filter_send(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 }
 
 
+/* what an attempt brought is gone, what it cost is not */
+
+void
+ngx_http_kiro_drop_reply(ngx_http_kiro_ctx_t *ctx)
+{
+    kiro_reply_info  info;
+
+    if (ctx->reply == NULL) {
+        return;
+    }
+
+    kiro_reply_get_info(ctx->reply, &info);
+    ctx->credits += info.credits;
+
+    kiro_reply_free(ctx->reply);
+    ctx->reply = NULL;
+}
+
+
+/* of all attempts */
+
+double
+ngx_http_kiro_credits(ngx_http_kiro_ctx_t *ctx)
+{
+    double           credits;
+    kiro_reply_info  info;
+
+    credits = ctx->credits;
+
+    if (ctx->reply) {
+        kiro_reply_get_info(ctx->reply, &info);
+        credits += info.credits;
+    }
+
+    if (ctx->first_reply) {
+        kiro_reply_get_info(ctx->first_reply, &info);
+        credits += info.credits;
+    }
+
+    return credits;
+}
+
+
 /* a new reply in place of the one of an earlier attempt */
 
 ngx_int_t
@@ -405,9 +448,7 @@ ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model)
     static u_char  digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                               "abcdefghijklmnopqrstuvwxyz";
 
-    kiro_reply_free(ctx->reply);
-
-    ctx->reply = NULL;
+    ngx_http_kiro_drop_reply(ctx);
 
     if (ngx_http_kiro_request_id(ctx, &request_id) != NGX_OK) {
         return NGX_ERROR;

@@ -16,6 +16,10 @@ typedef enum {
     NGX_HTTP_KIRO_VAR_STREAM,
     NGX_HTTP_KIRO_VAR_INPUT_TOKENS,
     NGX_HTTP_KIRO_VAR_OUTPUT_TOKENS,
+    NGX_HTTP_KIRO_VAR_REASONING_TOKENS,
+    NGX_HTTP_KIRO_VAR_CACHE_READ_TOKENS,
+    NGX_HTTP_KIRO_VAR_CACHE_WRITE_TOKENS,
+    NGX_HTTP_KIRO_VAR_USAGE_SOURCE,
     NGX_HTTP_KIRO_VAR_CREDITS,
     NGX_HTTP_KIRO_VAR_CONTEXT_PERCENT,
     NGX_HTTP_KIRO_VAR_ATTEMPTS,
@@ -51,6 +55,13 @@ static ngx_http_variable_t  ngx_http_kiro_vars[] = {
     ngx_http_kiro_var("kiro_stream", NGX_HTTP_KIRO_VAR_STREAM),
     ngx_http_kiro_var("kiro_input_tokens", NGX_HTTP_KIRO_VAR_INPUT_TOKENS),
     ngx_http_kiro_var("kiro_output_tokens", NGX_HTTP_KIRO_VAR_OUTPUT_TOKENS),
+    ngx_http_kiro_var("kiro_reasoning_tokens",
+                      NGX_HTTP_KIRO_VAR_REASONING_TOKENS),
+    ngx_http_kiro_var("kiro_cache_read_tokens",
+                      NGX_HTTP_KIRO_VAR_CACHE_READ_TOKENS),
+    ngx_http_kiro_var("kiro_cache_write_tokens",
+                      NGX_HTTP_KIRO_VAR_CACHE_WRITE_TOKENS),
+    ngx_http_kiro_var("kiro_usage_source", NGX_HTTP_KIRO_VAR_USAGE_SOURCE),
     ngx_http_kiro_var("kiro_credits", NGX_HTTP_KIRO_VAR_CREDITS),
     ngx_http_kiro_var("kiro_context_percent",
                       NGX_HTTP_KIRO_VAR_CONTEXT_PERCENT),
@@ -141,7 +152,9 @@ static ngx_int_t
 ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     uintptr_t data, ngx_str_t *value)
 {
-    kiro_reply_info  info;
+    double             credits;
+    kiro_reply_info    info;
+    kiro_failure_kind  kind;
 
     switch (data) {
 
@@ -225,10 +238,22 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
             return NGX_OK;
         }
 
+        if (ctx->filter) {
+            kind = kiro_reply_failure(ctx->reply)->kind;
+
+            if (kind == KIRO_FAIL_NONE) {
+                return NGX_DECLINED;
+            }
+
+            value->data = (u_char *) kiro_failure_name(kind);
+            value->len = ngx_strlen(value->data);
+            return NGX_OK;
+        }
+
         /* a failure that a retry healed is not the request's */
 
         if (ctx->failure.kind == KIRO_FAIL_NONE
-            || (ctx->answered
+            || (ctx->answered && ctx->reply
                 && kiro_reply_failure(ctx->reply)->kind == KIRO_FAIL_NONE))
         {
             return NGX_DECLINED;
@@ -256,11 +281,28 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
                                    (double) kiro_request_tokens(ctx->kreq));
     }
 
-    if (!ctx->answered && !ctx->filter) {
+    if (data == NGX_HTTP_KIRO_VAR_CREDITS) {
+
+        credits = ngx_http_kiro_credits(ctx);
+
+        if (credits == 0 && !ctx->answered && !ctx->filter) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_http_kiro_variable_number(r, value, "%.6f", credits);
+    }
+
+    if (ctx->reply == NULL) {
         return NGX_DECLINED;
     }
 
     kiro_reply_get_info(ctx->reply, &info);
+
+    /* nobody was told anything */
+
+    if ((!ctx->answered && !ctx->filter) || (info.failed && !info.started)) {
+        return NGX_DECLINED;
+    }
 
     switch (data) {
 
@@ -272,8 +314,22 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         return ngx_http_kiro_variable_number(r, value, "%.0f",
                                              (double) info.output_tokens);
 
-    case NGX_HTTP_KIRO_VAR_CREDITS:
-        return ngx_http_kiro_variable_number(r, value, "%.6f", info.credits);
+    case NGX_HTTP_KIRO_VAR_REASONING_TOKENS:
+        return ngx_http_kiro_variable_number(r, value, "%.0f",
+                                             (double) info.reasoning_tokens);
+
+    case NGX_HTTP_KIRO_VAR_CACHE_READ_TOKENS:
+        return ngx_http_kiro_variable_number(r, value, "%.0f",
+                                             (double) info.cache_read_tokens);
+
+    case NGX_HTTP_KIRO_VAR_CACHE_WRITE_TOKENS:
+        return ngx_http_kiro_variable_number(r, value, "%.0f",
+                                             (double) info.cache_write_tokens);
+
+    case NGX_HTTP_KIRO_VAR_USAGE_SOURCE:
+        value->data = (u_char *) info.usage_source.data;
+        value->len = info.usage_source.len;
+        return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_CONTEXT_PERCENT:
         if (info.context_percent < 0) {

@@ -307,6 +307,8 @@ http {
         '{"status":"\$status","uri":"\$request_uri","pid":"\$pid","api":"\$kiro_api","model":"\$kiro_model",'
         '"client":"\$kiro_client","account":"\$kiro_account","stream":"\$kiro_stream",'
         '"input":"\$kiro_input_tokens","output":"\$kiro_output_tokens","credits":"\$kiro_credits",'
+        '"reasoning":"\$kiro_reasoning_tokens","cache_read":"\$kiro_cache_read_tokens",'
+        '"cache_write":"\$kiro_cache_write_tokens","usage":"\$kiro_usage_source",'
         '"context":"\$kiro_context_percent","attempts":"\$kiro_attempts","why":"\$kiro_retry_reason",'
         '"ttft":"\$kiro_first_token_time","stop":"\$kiro_stop_reason","error":"\$kiro_error",'
         '"id":"\$kiro_request_id","conversation":"\$kiro_conversation","notice":"\$kiro_notice","lost":"\$kiro_lost_calls",'
