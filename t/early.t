@@ -68,7 +68,7 @@ sub unpacked {
 }
 
 for my $api (sort keys %api) {
-    case($api, 'a slow answer', '', { first_ms => 1500, text => 'Late but whole' }, sub {
+    case($api, 'a slow answer', '', { first_ms => 1500 * $patience, text => 'Late but whole' }, sub {
         my ($s, $r, $log) = @_;
         is($s->{text}, 'Late but whole', 'the text');
         like($r->{body}, qr/\A(?:: keep-alive\n\n){3}/, 'comments in front of everything else');
@@ -132,7 +132,7 @@ for my $api (sort keys %api) {
 
     # gzip: each comment gets through at once.
     my %packed = (plain => '');
-    case($api, 'gzip', '/gzip', { first_ms => 1200, text => 'Late' }, sub {
+    case($api, 'gzip', '/gzip', { first_ms => 1300 * $patience, text => 'Late' }, sub {
         my ($s, $r) = @_;
         is($r->header('content-encoding'), 'gzip', 'coding');
         like($packed{plain}, qr/\A(?:: keep-alive\n\n){3}/, 'comments');

@@ -9,10 +9,12 @@ use Test::Kiro;
 # client prolong nothing.
 
 my $yes = JSON::PP::true;
+my $scale = Test::Kiro::patience();
+my ($first, $idle) = map { $_ * $scale . 'ms' } 800, 900;
 my $t = Test::Kiro->new(
-    location => 'kiro_first_token_timeout 800ms; kiro_read_timeout 900ms; kiro_early_headers 300ms; kiro_ping_interval 150ms;',
-    server   => <<'EOT',
-        location /long/v1/ { kiro_pass main; kiro_first_token_timeout 800ms; kiro_read_timeout 30s; kiro_early_headers off; kiro_thinking off; }
+    location => "kiro_first_token_timeout $first; kiro_read_timeout $idle; kiro_early_headers 300ms; kiro_ping_interval 150ms;",
+    server   => <<"EOT",
+        location /long/v1/ { kiro_pass main; kiro_first_token_timeout $first; kiro_read_timeout 30s; kiro_early_headers off; kiro_thinking off; }
         location /idle/v1/ { kiro_pass main; kiro_first_token_timeout 30s; kiro_read_timeout 700ms; kiro_early_headers 200ms; kiro_ping_interval 100ms; kiro_retries 1; }
 EOT
 )->start;
@@ -29,7 +31,7 @@ my %tools = (
     responses => { type => 'function', name => 'write', parameters => \%schema },
 );
 my $call = { name => 'write', input => { text => 'x' x 300 }, split => 12 };
-my @slow = (gap_ms => 200);
+my @slow = (gap_ms => 200 * $scale);
 
 # All at once: (name, stream, plan, path, check(result, exchange)).
 my @cases;
@@ -58,10 +60,10 @@ for my $api (sort keys %api) {
                     { type => 'assistantResponseEvent', payload => { content => 'Done' } } ], @slow }, sub { is($_[0]{text}, 'Done', 'the text') } ],
             [ $way, 'a frame without content, then a wait', $api, $stream, '/long/v1',
                 { events => [ { type => 'messageMetadataEvent', payload => { conversationId => 'c', utteranceId => 'u' } },
-                    { type => 'assistantResponseEvent', payload => { content => 'Done' } } ], silence_ms => 1500, silence_at => 2 },
+                    { type => 'assistantResponseEvent', payload => { content => 'Done' } } ], silence_ms => 1500 * $scale, silence_at => 2 },
                 sub { is($_[0]{text}, 'Done', 'the text') } ],
             [ $way, 'silence after content', $api, $stream, '/long/v1',
-                { text => 'One two three', silence_ms => 1500, silence_at => 2 }, sub { is($_[0]{text}, 'One two three', 'the text') } ];
+                { text => 'One two three', silence_ms => 1500 * $scale, silence_at => 2 }, sub { is($_[0]{text}, 'One two three', 'the text') } ];
     }
     # A part of a call, then nothing: idle, although comments go out all the time.
     push @cases, [ "$api, streamed", 'half a call', $api, 1, '/idle/v1', { tools => [$call], cut => { events => 3, mode => 'hang' } },
