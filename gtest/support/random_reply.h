@@ -20,7 +20,6 @@ struct RandomReply {
     // What came before the end.
     std::u16string text, reasoning;
     std::vector<SeenTool> tools; // those that ended well
-    bool failed = false;         // an exception or nonsense is the end
     bool complete = false;       // the upstream said so
 };
 
@@ -60,15 +59,17 @@ inline std::string client_input(std::string json) {
 
 class ReplyMaker {
 public:
-    // names: what tools are called upstream and by the client.
-    ReplyMaker(Choices &choices, const std::vector<std::pair<std::string, std::string>> &names)
-        : choices_(choices), names_(names) {}
+    // names: what tools are called upstream and by the client. half_inputs: also with half a character, which
+    // is made whole unless the input is passed on while it comes.
+    ReplyMaker(Choices &choices, const std::vector<std::pair<std::string, std::string>> &names,
+               bool half_inputs = true)
+        : choices_(choices), names_(names), half_inputs_(half_inputs) {}
 
     RandomReply make() {
-        while (!choices_.empty() && !reply_.failed && reply_.bytes.size() < 20000) {
+        while (!choices_.empty() && !stopped_ && reply_.bytes.size() < 20000) {
             step();
         }
-        if (!reply_.failed && choices_.below(8) != 7) {
+        if (!stopped_ && choices_.below(8) != 7) {
             add(tail(choices_.pick(kStops)));
             reply_.complete = true;
         }
@@ -114,7 +115,7 @@ private:
             break;
         case 23:
             number("meteringEvent", "usage");
-            reply_.complete = true;
+            metered_ = reply_.complete = true;
             break;
         case 24:
             metadata();
@@ -138,11 +139,16 @@ private:
         }
     }
 
+    // Behind the whole tail nothing counts for the answer.
+    bool over() const { return metadata_ && metered_; }
+
     void text() {
         const Text text = random_text(choices_, 6, true);
         add(event(choices_.one_in(16) ? "codeEvent" : "assistantResponseEvent",
                   R"({"modelId":"m","content":")" + text.raw + "\"}"));
-        reply_.text += text.units;
+        if (!over()) {
+            reply_.text += text.units;
+        }
     }
 
     // A member of another type is as good as none.
@@ -161,7 +167,9 @@ private:
     void reasoning() {
         const Text text = random_text(choices_, 6, true);
         add(event("reasoningContentEvent", "{\"text\":\"" + text.raw + "\"}"));
-        reply_.reasoning += text.units;
+        if (!over()) {
+            reply_.reasoning += text.units;
+        }
     }
 
     void seal() {
@@ -192,6 +200,9 @@ private:
         payload += stop ? R"(,"stop":true})" : choices_.one_in(4) ? R"(,"stop":false})" : "}";
         add(event("toolUseEvent", payload));
 
+        if (over()) {
+            return;
+        }
         Call &call = calls_[id];
         if (call.over) {
             return;
@@ -247,12 +258,17 @@ private:
         return out;
     }
 
+    std::string some_input() {
+        const std::string_view input = choices_.pick(kInputs);
+        return half_inputs_ || input.find("\\ud83d\"") == input.npos ? std::string(input) : "{}";
+    }
+
     // A frame of a call in parts: its start, a part, its end; of calls that are mixed as it happens.
     void call_step() {
         const std::string id = this->id(), name = this->name();
         const auto known = calls_.find(id);
         const std::string so_far = known == calls_.end() ? "" : known->second.input;
-        const auto goal = goals_.try_emplace(id, std::string(choices_.pick(kInputs))).first->second;
+        const auto goal = goals_.try_emplace(id, some_input()).first->second;
         pending_.clear();
         std::string more;
         if (known == calls_.end() ? choices_.one_in(2) : !choices_.one_in(8)) {
@@ -274,7 +290,7 @@ private:
     // A call in one frame, its input as a string or as a value.
     void whole_call() {
         const std::string id = this->id(), name = this->name();
-        pending_ = choices_.pick(kInputs);
+        pending_ = some_input();
         const bool object = !client_input(pending_).empty() && pending_.find('{') != pending_.npos;
         if (!calls_.contains(id) && object && choices_.one_in(2)) {
             tool(id, name, "\"input\":" + pending_ + ",", true);
@@ -301,7 +317,7 @@ private:
             payload += "\"totalTokens\":7}";
         }
         add(event("metadataEvent", payload + "}"));
-        reply_.complete = true;
+        metadata_ = reply_.complete = true;
     }
 
     void ignored() {
@@ -337,7 +353,7 @@ private:
             "",
             "<html>",
             "\xff"};
-        reply_.failed = true;
+        stopped_ = true;
         if (choices_.one_in(4)) {
             add(raw_message(string_header(":message-type", "error") +
                                 string_header(":error-code", choices_.pick(kNames)) +
@@ -364,7 +380,6 @@ private:
         static constexpr std::string_view kTypes[] = {"assistantResponseEvent", "reasoningContentEvent",
                                                       "toolUseEvent",           "metadataEvent",
                                                       "contextUsageEvent",      "meteringEvent"};
-        reply_.failed = true;
         switch (choices_.below(4)) {
         case 0:
             add("this is no frame at all");
@@ -375,11 +390,15 @@ private:
         default:
             add(event(choices_.pick(kTypes), choices_.pick(kBad)));
         }
+        stopped_ = true;
     }
 
     Choices &choices_;
     const std::vector<std::pair<std::string, std::string>> &names_;
+    bool half_inputs_;
     RandomReply reply_;
+    bool metadata_ = false, metered_ = false;
+    bool stopped_ = false; // by an exception or nonsense
     std::map<std::string, Call> calls_;
     std::map<std::string, std::string> goals_; // what a call in parts is to become
     std::string pending_;                      // what the next frame adds

@@ -157,7 +157,8 @@ inline const AskedRequest &asked_request(kiro_api api, std::size_t index) {
 struct Delivery {
     std::vector<std::size_t> pieces; // the last one is repeated
     bool pings = false;
-    bool broken = false; // the connection breaks at the end
+    bool broken = false;      // the connection breaks at the end
+    bool incremental = false; // calls are passed on while they come
 };
 
 struct Played {
@@ -165,6 +166,7 @@ struct Played {
     kiro_failure failure{};
     kiro_reply_info info{};
     std::string stop, output;
+    std::string settled; // what there is when the answer failed and no attempt is left
 };
 
 // Bytes of a collected answer are few, so a limit is reached.
@@ -178,6 +180,7 @@ inline Played play(const Mode &mode, const kiro_request *request, std::string_vi
     opts.id = {"0123456789abcdef", 16};
     opts.created = 1790000000;
     opts.max_collect = max_collect;
+    opts.tool_stream = delivery.incremental ? KIRO_TOOLS_INCREMENTAL : KIRO_TOOLS_COMPLETE;
     const std::unique_ptr<kiro_reply, decltype(&kiro_reply_free)> owner(kiro_reply_create(&opts),
                                                                         kiro_reply_free);
     kiro_reply *const reply = owner.get();
@@ -231,12 +234,16 @@ inline Played play(const Mode &mode, const kiro_request *request, std::string_vi
     kiro_reply_eof(reply);
     drain();
     need(end == played.output, "something behind the end");
-
     played.gate = kiro_reply_gate(reply);
     played.failure = *kiro_reply_failure(reply);
     kiro_reply_get_info(reply, &played.info);
     played.stop.assign(played.info.stop_reason.data ? played.info.stop_reason.data : "",
                        played.info.stop_reason.len);
+    if (played.gate == KIRO_GATE_FAILED && kiro_reply_settle(reply, &played.failure) == KIRO_OK) {
+        for (kiro_str out; kiro_reply_next(reply, &out) == KIRO_OK;) {
+            played.settled.append(out.data, out.len);
+        }
+    }
     need(committed == (played.gate == KIRO_GATE_COMPLETE), "the gate at the end");
     need(std::isfinite(played.info.credits) && played.info.credits >= 0, "credits");
     need(std::isfinite(played.info.context_percent), "context_percent");
@@ -303,6 +310,7 @@ inline std::optional<Seen> judge_mode(const Mode &mode, const Asking &asking, co
     Delivery bytewise;
     bytewise.pieces = {1};
     bytewise.broken = delivery.broken;
+    bytewise.incremental = delivery.incremental;
     const Played slow = play(mode, request, bytes, bytewise, max_collect);
     const Played other = play(mode, request, bytes, delivery, max_collect);
     const bool usage = request != nullptr && asking.chat == kChatTools;
@@ -310,10 +318,13 @@ inline std::optional<Seen> judge_mode(const Mode &mode, const Asking &asking, co
     const auto read_it = [&](const Played &played) -> std::optional<Seen> {
         if (played.gate == KIRO_GATE_FAILED) {
             need(played.output.empty() && played.failure.kind != KIRO_FAIL_NONE, "an early failure");
+            if (!played.settled.empty()) {
+                need(!read(mode, played.settled, usage, delivery.incremental).error, "settled with an error");
+            }
             return std::nullopt;
         }
         try {
-            Seen seen = read(mode, played.output, usage);
+            Seen seen = read(mode, played.output, usage, delivery.incremental);
             judge_info(played, seen);
             return seen;
         } catch (const BadStream &bad) {
@@ -332,16 +343,30 @@ inline std::optional<Seen> judge_mode(const Mode &mode, const Asking &asking, co
         // All in one piece, a failure may come before the first content is out.
         need(slow.failure.kind != KIRO_FAIL_NONE, "an early failure from nowhere");
     }
-    if (sent != nullptr && asking.exact && seen) {
+    if (sent != nullptr && asking.exact && seen && !(mode.stream && delivery.incremental)) {
         const bool whole = !seen->error && slow.failure.kind != KIRO_FAIL_CONTEXT_OVERFLOW;
         judge_content(*sent, *seen, asking.reasoning[mode.api], whole);
     }
     return seen;
 }
 
+// What came out of many answers.
+struct Tally {
+    unsigned whole = 0, errors = 0, early = 0, calls = 0, reasoning = 0;
+
+    void add(const std::optional<Seen> &seen) {
+        early += !seen;
+        if (seen) {
+            (seen->error ? errors : whole) += 1;
+            calls += !seen->tools.empty();
+            reasoning += !seen->reasoning.empty();
+        }
+    }
+};
+
 // All modes of one answer. sent: what is known of it; api: of one dialect only.
 inline void judge(std::string_view bytes, const Delivery &delivery, std::size_t asked,
-                  const RandomReply *sent = nullptr, std::size_t max_collect = 0) {
+                  const RandomReply *sent = nullptr, std::size_t max_collect = 0, Tally *tally = nullptr) {
     const Asking &asking = kAskings[asked];
     std::optional<Seen> streamed;
     for (const Mode &mode : kModes) {
@@ -352,12 +377,15 @@ inline void judge(std::string_view bytes, const Delivery &delivery, std::size_t 
         } catch (const BadStream &bad) {
             throw BadStream(std::string(mode.name) + ", asked for " + asking.name + ": " + bad.what());
         }
+        if (tally != nullptr) {
+            tally->add(seen);
+        }
         if (mode.stream) {
             streamed = seen;
             continue;
         }
         // Collected, an answer that is not whole fails.
-        if (seen && !asking.form && max_collect == 0) {
+        if (seen && !asking.form && max_collect == 0 && !delivery.incremental) {
             need(streamed.has_value() && !streamed->error, "only the stream fails");
             judge_same(*streamed, *seen, "stream and object differ:");
         }

@@ -21,18 +21,21 @@ inline Delivery random_delivery(Choices &choices) {
     }
     delivery.pings = choices.one_in(2);
     delivery.broken = choices.one_in(8);
+    delivery.incremental = choices.one_in(4);
     return delivery;
 }
 
-inline void judge_random(std::string_view bytes) {
+// How many clients got what; a test that sees nothing proves nothing.
+inline void judge_random(std::string_view bytes, Tally *tally = nullptr) {
     Choices choices(bytes);
     const Delivery delivery = random_delivery(choices);
     const std::size_t asked = choices.below(std::size(kAskings));
     const std::size_t max_collect = choices.one_in(16) ? choices.below(2000) + 1 : 0;
     const unsigned cut = choices.one_in(8) ? choices.below(300) + 1 : 0;
-    RandomReply reply = ReplyMaker(choices, asked_request(KIRO_API_OPENAI_CHAT, asked).names()).make();
+    RandomReply reply =
+        ReplyMaker(choices, asked_request(KIRO_API_OPENAI_CHAT, asked).names(), !delivery.incremental).make();
     reply.bytes.resize(reply.bytes.size() - std::min<std::size_t>(cut, reply.bytes.size()));
-    judge(reply.bytes, delivery, asked, cut == 0 && max_collect == 0 ? &reply : nullptr, max_collect);
+    judge(reply.bytes, delivery, asked, cut == 0 && max_collect == 0 ? &reply : nullptr, max_collect, tally);
 }
 
 } // namespace test

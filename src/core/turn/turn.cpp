@@ -264,6 +264,9 @@ void Turn::repair(string_view problem) {
 // Ends the turn; nothing of the upstream is read any more.
 void Turn::finish(chat::Stop reason) {
     stages_.finish([this](const chat::Event &event) { show(event); });
+    if (broke_off_) { // whatever ended the text: nobody may run that call
+        reason = chat::Stop::max_tokens;
+    }
     stop_ = reason;
     state_ = State::finished;
     lost_ = reader_.lost_calls(stages_.stop().has_value());
@@ -301,6 +304,9 @@ void Turn::flush() {
 void Turn::show(const chat::Event &event) {
     if (visible(event)) {
         state_ = State::answering;
+    }
+    if (const auto *end = std::get_if<chat::CallEnd>(&event); end != nullptr && !end->whole) {
+        broke_off_ = true;
     }
     std::visit([&](auto &dialect) { dialect.write(event, output_); }, writer_);
 }

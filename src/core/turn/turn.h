@@ -95,6 +95,7 @@ private:
 
     State state_ = State::waiting;
     bool alive_ = false;     // a frame came
+    bool broke_off_ = false; // a call that the client saw coming
     bool started_ = false;   // the model answers, be it with reasoning that the client did not ask for
     bool committed_ = false; // the client's headers are sent
     std::optional<chat::Stop> stop_;
