@@ -1,9 +1,14 @@
 // Every stream vector through all dialects, streamed and collected, cut everywhere: against goldens,
 // against the manifest, and by the rules of strict clients.
 
+#include "core/json/writer.h"
+
+#include "support/own_vectors.h"
+#include "support/reply_judge.h"
 #include "support/reply_run.h"
 #include "support/vectors.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -42,29 +47,100 @@ std::vector<const test::Vector *> streams() {
     return all;
 }
 
+// One answer in one mode, cut in each of these ways.
+void check_golden(const std::string &name, const test::Mode &mode, std::string_view bytes,
+                  const std::vector<std::vector<size_t>> &plans, const kiro_request *request = nullptr) {
+    SCOPED_TRACE(name);
+    const test::Outcome bytewise = test::run(mode, bytes, std::vector<size_t>(bytes.size(), 1), request);
+    const std::string usual = describe(bytewise);
+    ASSERT_EQ(usual, golden(name, usual));
+    if (bytewise.gate == KIRO_GATE_COMPLETE) {
+        const bool usage = bytewise.output.find("\"choices\":[],\"usage\"") != std::string::npos;
+        ASSERT_NO_THROW(test::read(mode, bytewise.output, usage));
+    }
+    // If the failure comes in the piece that would have opened the gate, nothing is sent and it
+    // keeps its true status.
+    std::string early;
+    for (const auto &plan : plans) {
+        const test::Outcome outcome = test::run(mode, bytes, plan, request);
+        const std::string got = describe(outcome);
+        if (outcome.early && got != usual) {
+            if (early.empty()) {
+                early = golden(name + ".early", got);
+            }
+            ASSERT_EQ(got, early) << plan[0];
+        } else {
+            ASSERT_EQ(got, usual) << plan[0];
+        }
+    }
+}
+
 TEST(ReplyVectors, GoldensAtEverySplit) {
     ASSERT_EQ(streams().size(), 23u);
     for (const test::Vector *v : streams()) {
         for (const test::Mode &mode : test::kModes) {
-            const std::string name = v->name + "." + mode.name;
-            SCOPED_TRACE(name);
-            const std::string usual = describe(test::run_bytes(mode, v->bytes));
-            ASSERT_EQ(usual, golden(name, usual));
-            // If the failure comes in the piece that would have opened the gate, nothing is sent and it
-            // keeps its true status.
-            std::string early;
-            for (const auto &plan : test::plans(*v)) {
-                const test::Outcome outcome = test::run(mode, v->bytes, plan);
-                const std::string got = describe(outcome);
-                if (outcome.early && got != usual) {
-                    if (early.empty()) {
-                        early = golden(name + ".early", got);
-                    }
-                    ASSERT_EQ(got, early) << plan[0];
-                } else {
-                    ASSERT_EQ(got, usual) << plan[0];
+            check_golden(v->name + "." + mode.name, mode, v->bytes, test::plans(*v));
+        }
+    }
+}
+
+TEST(ReplyVectors, OwnGoldensAtEverySplit) {
+    for (const test::OwnVector &v : test::own_vectors()) {
+        for (const test::Mode &mode : test::kModes) {
+            check_golden(v.name + "." + mode.name, mode, v.bytes, test::plans(v.bytes));
+        }
+    }
+}
+
+TEST(ReplyVectors, GoldensOfWhatWasAskedFor) {
+    for (const test::Mode &mode : test::kModes) {
+        for (size_t asked = 1; asked < std::size(test::kAskings); ++asked) {
+            const std::string_view asking = test::kAskings[asked].name;
+            const test::AskedRequest &request = test::asked_request(mode.api, asked);
+            const std::string alias = request.names().empty() ? "" : request.names()[0].first;
+            for (const test::AskedVector &v : test::asked_vectors(alias)) {
+                if (v.asking != asking) {
+                    continue;
                 }
+                std::vector<std::vector<size_t>> plans{{v.bytes.size()}};
+                for (size_t at = 1; at < v.bytes.size(); at += 7) {
+                    plans.push_back({at, v.bytes.size() - at});
+                    plans.push_back(std::vector<size_t>(v.bytes.size() / at + 1, at));
+                }
+                std::string name = "asked_" + std::string(asking) + "_" + v.name + "." + mode.name;
+                std::replace(name.begin(), name.end(), ' ', '_');
+                check_golden(name, mode, v.bytes, plans, request.get());
             }
+        }
+    }
+}
+
+// A file that a model writes in one call: 300 KB of arguments in small pieces.
+TEST(ReplyVectors, AVeryLongInput) {
+    std::string bytes = test::own::tool("t1", R"("input":"{\"text\":\"",)");
+    std::string text;
+    for (size_t i = 0; text.size() < 300000; ++i) {
+        const std::string word = "line " + std::to_string(i) + " \u00e9\U0001F642 ";
+        text += word + "\n";
+        bytes += test::own::tool("t1", R"("input":")" + word + R"(\\n",)");
+    }
+    bytes += test::own::tool("t1", R"("input":"\"}",)") + test::own::tool("t1", "", true) + test::tail();
+    const std::string input = "{\"text\":" + [&] {
+        std::string json;
+        kiro::json::append_string(json, text);
+        return json;
+    }() + "}";
+    for (const test::Mode &mode : test::kModes) {
+        std::string usual;
+        for (const size_t piece : {bytes.size(), size_t{16384}, size_t{1000}, size_t{77}}) {
+            const test::Outcome outcome =
+                test::run(mode, bytes, std::vector<size_t>(bytes.size() / piece + 1, piece));
+            test::Seen seen;
+            ASSERT_NO_THROW(seen = test::read(mode, outcome.output));
+            ASSERT_EQ(seen.tools.size(), 1u);
+            ASSERT_EQ(seen.tools[0].input, test::minified_object(input));
+            usual = usual.empty() ? outcome.output : usual;
+            ASSERT_EQ(usual, outcome.output) << mode.name << " in pieces of " << piece;
         }
     }
 }

@@ -16,8 +16,9 @@ namespace test {
 using Reply = std::unique_ptr<kiro_reply, decltype(&kiro_reply_free)>;
 
 inline Reply make_reply(const Mode &mode, size_t max_collect = 0,
-                        std::string_view model = "claude-sonnet-4.5") {
+                        std::string_view model = "claude-sonnet-4.5", const kiro_request *request = nullptr) {
     kiro_reply_options opts{};
+    opts.request = request;
     opts.api = mode.api;
     opts.stream = mode.stream;
     opts.model = {model.data(), model.size()};
@@ -39,7 +40,8 @@ struct Outcome {
 
 class Run {
 public:
-    explicit Run(const Mode &mode, size_t max_collect = 0) : reply_(make_reply(mode, max_collect)) {}
+    explicit Run(const Mode &mode, size_t max_collect = 0, const kiro_request *request = nullptr)
+        : reply_(make_reply(mode, max_collect, "claude-sonnet-4.5", request)) {}
 
     kiro_reply *get() { return reply_.get(); }
 
@@ -114,8 +116,9 @@ private:
     std::string output_;
 };
 
-inline Outcome run(const Mode &mode, std::string_view bytes, const std::vector<size_t> &plan) {
-    Run run(mode);
+inline Outcome run(const Mode &mode, std::string_view bytes, const std::vector<size_t> &plan,
+                   const kiro_request *request = nullptr) {
+    Run run(mode, 0, request);
     size_t at = 0;
     for (size_t n : plan) {
         run.feed(bytes.substr(at, n));

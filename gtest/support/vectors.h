@@ -155,14 +155,19 @@ inline const Vector &vector_named(const std::string &name) {
     throw std::runtime_error("no vector " + name);
 }
 
-// All ways to cut a stream that are worth testing: whole, byte by byte, at every single place, and as the
-// manifest says.
-inline std::vector<std::vector<size_t>> plans(const Vector &v) {
-    const size_t n = v.bytes.size();
+// All ways to cut a stream that are worth testing: whole, byte by byte, at every single place.
+inline std::vector<std::vector<size_t>> plans(std::string_view bytes) {
+    const size_t n = bytes.size();
     std::vector<std::vector<size_t>> all{{n}, std::vector<size_t>(n, 1)};
     for (size_t at = 1; at < n; ++at) {
         all.push_back({at, n - at});
     }
+    return all;
+}
+
+// And as the manifest says.
+inline std::vector<std::vector<size_t>> plans(const Vector &v) {
+    std::vector<std::vector<size_t>> all = plans(std::string_view(v.bytes));
     if (!v.chunks.empty()) {
         all.push_back(v.chunks);
     }
