@@ -72,6 +72,17 @@ std::optional<std::size_t> behind(std::string_view text, std::size_t at, bool al
     return ends == 1 && alone ? std::optional(line) : std::nullopt;
 }
 
+// Is the line that begins here between code fences? lead: where the text begins.
+bool in_code(std::string_view text, std::size_t lead, std::size_t at) {
+    bool code = false;
+    while (lead < at) {
+        const std::string_view line = text.substr(lead, text.find('\n', lead) - lead);
+        code ^= line.substr(std::min(line.find_first_not_of(' '), line.size())).starts_with("```");
+        lead += line.size() + 1;
+    }
+    return code;
+}
+
 Parts reference(std::string_view text, bool shown) {
     Parts parts;
     std::size_t open = text.npos, inside = 0;
@@ -79,6 +90,9 @@ Parts reference(std::string_view text, bool shown) {
     const std::size_t lead = std::min(text.find_first_not_of(" \t\r\n"), text.size());
     for (std::size_t at = 0; at < text.size() && open == text.npos; at++) {
         if (text[at] != '<' || !(at == lead || (at > 0 && text[at - 1] == '\n'))) {
+            continue;
+        }
+        if (in_code(text, lead, at)) {
             continue;
         }
         for (const std::string_view candidate : {"thinking", "think", "reasoning", "thought"}) {
@@ -132,9 +146,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     std::string raw;
     if (data[0] & 2) {
         static constexpr std::string_view kWords[] = {
-            "<thinking>",      "</thinking>", "<think>", "</think>", "</thought>", R"(\n)",  R"(\n\n)",
-            R"(\r\n)",         " ",           "a",       "<",        "</thin",     "\u65e5", R"(\u003c)",
-            R"(\ud83d\ude42)", "think>",      R"(\t)",   "<thought>"};
+            "<thinking>",      "</thinking>", "<think>", "</think>",  "</thought>", R"(\n)",  R"(\n\n)",
+            R"(\r\n)",         " ",           "a",       "<",         "</thin",     "\u65e5", R"(\u003c)",
+            R"(\ud83d\ude42)", "think>",      R"(\t)",   "<thought>", "```",        "`"};
         while (!choices.empty()) {
             raw += choices.pick(kWords);
         }

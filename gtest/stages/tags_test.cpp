@@ -43,6 +43,14 @@ TEST(Tags, AnyCut) {
         {R"(So:\n<thinking>a</thinking>\n\nb)", R"(So:\n{a}b)"},
         {R"(<think>a</think>\n\nb\n<think>c</think>\n\nd)", R"({a}b\n<think>c</think>\n\nd)"},
         {R"(x\n<thi\n<thinking>a)", R"(x\n<thi\n{a})"},
+        // not in code
+        {R"(So:\n```\n<thinking>a\n```\n<thinking>b)", R"(So:\n```\n<thinking>a\n```\n{b})"},
+        {R"(```xml\n<think>a</think>\n\nb)", R"(```xml\n<think>a</think>\n\nb)"},
+        {R"(\n  ```\n<think>a)", R"(\n  ```\n<think>a)"},
+        {R"(````\n<think>a\n````\n<think>b)", R"(````\n<think>a\n````\n{b})"},
+        {R"(a ```\n<think>b)", R"(a ```\n{b})"},
+        {R"(``\n<think>b)", R"(``\n{b})"},
+        {R"(<thi```\n<think>b)", R"(<thi```\n{b})"},
         // quoted closing tags
         {R"(<thinking>say `</thinking>` now</thinking>\n\nb)", "{say `</thinking>` now}b"},
         {R"(<thinking>a</thinking>b</thinking>\n\nc)", "{a</thinking>b}c"},

@@ -13,6 +13,8 @@ using std::string_view;
 constexpr std::array<string_view, 4> names{"thinking", "think", "reasoning", "thought"};
 constexpr std::uint8_t every_name = (1U << names.size()) - 1;
 constexpr std::size_t max_space = 256; // behind a closing tag
+constexpr unsigned fence_ticks = 3;
+constexpr unsigned past_fence = fence_ticks + 1; // no fence can begin on this line any more
 
 bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -70,6 +72,18 @@ void TagParser::give_up(State state, Sink out) {
     at_line_start_ = false;
 }
 
+// A character of text: three backticks begin or end code, at a line's start or behind spaces.
+void TagParser::look_for_fence(char c) {
+    if (c == '\n') {
+        ticks_ = 0;
+    } else if (c == '`' && ticks_ < fence_ticks) {
+        if (++ticks_ == fence_ticks)
+            fenced_ = !fenced_;
+    } else if (c != ' ' || ticks_ > 0) {
+        ticks_ = past_fence;
+    }
+}
+
 void TagParser::take_text(string_view text, Sink out) {
     std::size_t run = 0; // from here on nothing was given out or held
     std::size_t at = 0;
@@ -99,11 +113,13 @@ void TagParser::take_text(string_view text, Sink out) {
             break;
         case State::text:
         case State::thought:
-            if (c == '<' && (state_ == State::thought || at_line_start_)) {
+            if (c == '<' && (state_ == State::thought || (at_line_start_ && !fenced_))) {
                 flush();
                 begin_tag(state_ == State::thought ? State::closing : State::opening, raw);
             } else {
                 at_line_start_ = c == '\n';
+                if (state_ == State::text)
+                    look_for_fence(c);
             }
             break;
         case State::opening:
@@ -112,6 +128,7 @@ void TagParser::take_text(string_view text, Sink out) {
             const std::uint8_t fit = fitting(names_, matched_, c, closing);
             if (fit == 0) {
                 give_up(closing ? State::thought : State::text, out);
+                ticks_ = past_fence;
                 run = at;
                 taken = false;
                 break;
@@ -162,7 +179,7 @@ void TagParser::take_text(string_view text, Sink out) {
                 held_.clear();
                 state_ = State::after;
             } else {
-                const bool line_start = line_ends_ > 0;
+                const bool line_start = line_ends_ > 0 && behind_ == held_.size();
                 give_up(State::thought, out);
                 at_line_start_ = line_start;
             }
@@ -188,12 +205,13 @@ void TagParser::boundary(Sink out) {
         say(held_, out);
         held_.clear();
         break;
-    case State::text:
-        at_line_start_ = true;
-        break;
     case State::opening:
         give_up(State::text, out);
+        [[fallthrough]];
+    case State::text:
         at_line_start_ = true;
+        ticks_ = 0;
+        fenced_ = false;
         break;
     case State::closing:
         give_up(State::thought, out);

@@ -4,8 +4,8 @@
  *   white space? <thinking> line end? reasoning </thinking> blank line, answer
  *
  * thinking, think, reasoning and thought are known. The opening tag counts at the start of the answer or of a
- * line, once. The closing tag counts before a blank line, before the end of the text, or alone on its line:
- * elsewhere the reasoning quotes it. What is not closed is reasoning to the end.
+ * line, but not between code fences, once. The closing tag counts before a blank line, before the end of the
+ * text, or alone on its line: elsewhere the reasoning quotes it. What is not closed is reasoning to the end.
  */
 #pragma once
 
@@ -45,6 +45,7 @@ private:
     void take_text(std::string_view text, Sink out);
     void begin_tag(State state, std::string_view raw);
     void give_up(State state, Sink out);
+    void look_for_fence(char c);
     void boundary(Sink out);
     void say(std::string_view text, Sink out);
     void think(std::string_view text, Sink out);
@@ -57,6 +58,8 @@ private:
     std::size_t behind_ = 0;    // of held_: the tag and the line ends behind it
     unsigned line_ends_ = 0;    // behind the closing tag
     bool at_line_start_ = true; // the next character
+    unsigned ticks_ = 0;        // that begin the line of text, past_fence behind anything else
+    bool fenced_ = false;       // between code fences
     bool tag_alone_ = false;    // the closing tag began a line
     tokens::Characters reasoning_;
     bool spoke_ = false;
