@@ -159,6 +159,7 @@ struct Delivery {
     bool pings = false;
     bool broken = false;      // the connection breaks at the end
     bool incremental = false; // calls are passed on while they come
+    bool filtered = false;    // as kiro_filter does it: the headers are out from the start
 };
 
 struct Played {
@@ -205,6 +206,9 @@ inline Played play(const Mode &mode, const kiro_request *request, std::string_vi
             played.output.append(out.data, out.len);
         }
     };
+    if (delivery.filtered) {
+        kiro_reply_commit(reply);
+    }
     std::size_t step = 0;
     for (std::size_t at = 0; at < bytes.size();) {
         const std::size_t size =
