@@ -155,6 +155,8 @@ exception, context full                            | {%WORDS%,"exception":{"type
 exception instead of the tail                      | {%WORDS%,"exception":{"type":"error"}}              | upstream_error    | upstream_error    | 3 |
 error frame                                        | {%WORDS%,"error_frame":{"after_events":3}}          | upstream_error    | upstream_error    | 3 |
 silence                                            | {%WORDS%,"cut":{"events":3,"mode":"hang"}}          | upstream_timeout  | upstream_timeout  | 3 | fast
+silence behind the tail                            | {%WORDS%,"cut":{"events":9,"mode":"hang"}}          | whole             | whole             | 1 |
+... that comes with the first words                | {"text":"One two three four five six.","gap_ms":0,"cut":{"events":9,"mode":"hang"}} | whole | whole | 1 |
 closed without HTTP's end, behind the tail         | {%WORDS%,"framing":"length","claim":9}              | whole             | whole             | 1 |
 garbage behind the tail                            | {%WORDS%,"garbage":40}                              | whole             | whole             | 1 |
 two answers in one                                 | {%WORDS%,"twice":1}                                 | whole             | whole             | 1 |

@@ -180,6 +180,21 @@ TEST(ReplyGate, WhatStandsBehindTheTailIsNoPartOfTheAnswer) {
     }
 }
 
+TEST(ReplyGate, TheLastEventSaysThatNothingIsMissing) {
+    kiro_reply_options opts{};
+    opts.stream = 1;
+    opts.id = {"abcdefgh", 8};
+    kiro_reply *reply = kiro_reply_create(&opts);
+    const std::string bytes = text_event("abc") + test::tail("END_TURN");
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        EXPECT_FALSE(kiro_reply_whole(reply)) << i;
+        ASSERT_EQ(kiro_reply_feed(reply, bytes.data() + i, 1), KIRO_OK);
+    }
+    EXPECT_TRUE(kiro_reply_whole(reply));
+    EXPECT_FALSE(kiro_reply_done(reply));
+    kiro_reply_free(reply);
+}
+
 TEST(ReplyException, BeforeTheCommitKeepsItsKind) {
     struct Row {
         std::string frame;

@@ -144,6 +144,10 @@ kiro_status kiro_reply_ping(kiro_reply *rep);
 /* True when nothing more will be written: the upstream may be closed. */
 int kiro_reply_done(const kiro_reply *rep);
 
+/* True when the upstream's last event came: only the end of its body is missing, which is
+   not worth a long wait. kiro_reply_abort() then is no failure. */
+int kiro_reply_whole(const kiro_reply *rep);
+
 void kiro_reply_get_info(const kiro_reply *rep, kiro_reply_info *info);
 
 /*

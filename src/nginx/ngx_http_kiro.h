@@ -35,6 +35,9 @@
 /* an error body of the upstream beyond this is not looked at */
 #define NGX_HTTP_KIRO_ERROR_BODY     65536
 
+/* for the end of a body behind the last event of its answer */
+#define NGX_HTTP_KIRO_END_TIMEOUT    1000
+
 /* of 429, whatever kiro_retries says */
 #define NGX_HTTP_KIRO_RATE_RETRIES   2
 

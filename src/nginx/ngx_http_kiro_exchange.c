@@ -784,7 +784,7 @@ ngx_http_kiro_exchange_finish(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 }
 
 
-/* no content in time: the attempt ends the way nginx ends a read timeout */
+/* no content, or no end, in time: the attempt ends the way nginx ends a read timeout */
 
 static void
 ngx_http_kiro_gate_handler(ngx_event_t *ev)
@@ -799,9 +799,19 @@ ngx_http_kiro_gate_handler(ngx_event_t *ev)
     c = r->connection;
     sr = ctx->attempt.request;
 
-    if (ctx->state != NGX_HTTP_KIRO_ATTEMPT || sr == NULL
-        || sr->upstream == NULL)
+    if ((ctx->state != NGX_HTTP_KIRO_ATTEMPT
+         && ctx->state != NGX_HTTP_KIRO_STREAM)
+        || sr == NULL || sr->upstream == NULL)
     {
+        return;
+    }
+
+    if (ctx->state == NGX_HTTP_KIRO_STREAM
+        && (ctx->busy || ctx->in || !kiro_reply_whole(ctx->reply)))
+    {
+        /* the client still reads */
+
+        ngx_add_timer(ev, NGX_HTTP_KIRO_END_TIMEOUT);
         return;
     }
 

@@ -330,6 +330,12 @@ ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx)
 
     } while (ctx->in && size < NGX_HTTP_KIRO_FEED);
 
+    if (ctx->state == NGX_HTTP_KIRO_STREAM && !ctx->in_eof
+        && !ctx->gate.timer_set && kiro_reply_whole(ctx->reply))
+    {
+        ngx_add_timer(&ctx->gate, NGX_HTTP_KIRO_END_TIMEOUT);
+    }
+
     return NGX_OK;
 }
 

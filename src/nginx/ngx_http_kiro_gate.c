@@ -283,6 +283,10 @@ ngx_http_kiro_gate_verdict(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
             }
         }
 
+        if (!ctx->gate.timer_set && kiro_reply_whole(ctx->reply)) {
+            ngx_add_timer(&ctx->gate, NGX_HTTP_KIRO_END_TIMEOUT);
+        }
+
         return NGX_AGAIN;
 
     case KIRO_GATE_COMMIT:
@@ -310,6 +314,10 @@ ngx_http_kiro_gate_verdict(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
     u->headers_in.status_n = NGX_HTTP_OK;
 
     ctx->state = NGX_HTTP_KIRO_STREAM;
+
+    if (!at->eof && kiro_reply_whole(ctx->reply)) {
+        ngx_add_timer(&ctx->gate, NGX_HTTP_KIRO_END_TIMEOUT);
+    }
 
     if (ngx_http_kiro_commit(sr->main, ctx) == NGX_ERROR) {
         return NGX_ERROR;

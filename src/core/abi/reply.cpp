@@ -111,6 +111,10 @@ int kiro_reply_done(const kiro_reply *rep) {
     return rep->turn.done();
 }
 
+int kiro_reply_whole(const kiro_reply *rep) {
+    return rep->turn.whole();
+}
+
 void kiro_reply_get_info(const kiro_reply *rep, kiro_reply_info *info) {
     *info = rep->turn.info();
 }

@@ -43,6 +43,9 @@ public:
     // The upstream said that the answer is whole.
     bool complete() const noexcept { return metadata_ || metered_; }
 
+    // ... and its last event was there: nothing is missing but the end of the body.
+    bool ended() const noexcept { return metered_; }
+
     // A tool call came in part only.
     bool truncated() const noexcept { return tools_.any_open() || tools_.any_broken(); }
 

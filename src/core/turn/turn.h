@@ -56,6 +56,7 @@ public:
     void ping();
 
     bool done() const noexcept { return state_ >= State::finished; }
+    bool whole() const noexcept { return done() || reader_.ended(); }
     const kiro_failure &failure() const noexcept { return failure_; }
     kiro_reply_info info() const;
 
