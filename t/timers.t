@@ -78,7 +78,8 @@ for (@cases) {
     $check->($api{$api}[ $stream ? 1 : 2 ]->($x, "$way, $what"), $x);
 }
 my @log = $t->access(scalar @cases);
-is_deeply([ map { $_->{attempts} } grep { $_->{uri} !~ /idle/ } @log ], [ map { 1 } grep { $_->[4] !~ /idle/ } @cases ], 'none was tried again');
+is_deeply([ map { $_->{attempts} } grep { $_->{uri} !~ /idle/ } @log ], [ map { 1 } grep { $_->[4] !~ /idle/ } @cases ], 'none was tried again')
+    or diag(join "\n", $t->grep_log(qr/attempt \d+ failed|timed out/));
 is_deeply([ map { "$_->{attempts} $_->{error}" } grep { $_->{uri} =~ /idle/ } @log ], [ ('2 upstream_timeout') x 3 ], 'but for the dead ones');
 
 $t->done;
