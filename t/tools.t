@@ -131,6 +131,34 @@ for my $name (sort keys %dialect) {
     }
 }
 
+# Calls that the model writes into its text.
+for my $name (sort keys %dialect) {
+    my ($ask, $stream, $object, $word, undef, $calls) = @{ $dialect{$name} };
+    my %leak = (
+        'called'         => '[Called get_weather with args: {"city": "Oslo", "days": 3}]',
+        'tool_call'      => '<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo", "days": 3}}</tool_call>',
+        'function_calls' => "<function_calls>\n<invoke name=\"get_weather\">\n<parameter name=\"city\">Oslo</parameter>\n"
+            . "<parameter name=\"days\">3</parameter>\n</invoke>\n</function_calls>",
+    );
+    for my $form (sort keys %leak) {
+        for my $streamed (0, 1) {
+            my $what = "$name, $form, " . ($streamed ? 'streamed' : 'collected');
+            my $read = $streamed ? $stream : $object;
+            my $s = $read->($ask->(scripted({ text => "Let me look.\n\n$leak{$form}\n", piece => 3 }), stream => $streamed), $what);
+            is($s->{text}, "Let me look.\n\n", 'the text');
+            is_deeply([ map { $_->{input} } @{ $s->{tools} } ], [ { city => 'Oslo', days => 3 } ], 'the call');
+            like($s->{tools}[0]{id}, qr/^tooluse_\w+_1$/, 'its id');
+            is($s->{$word}, $calls, $calls);
+            $s = $read->($ask->(scripted({ text => "As in:\n```\n$leak{$form}\n```", piece => 3 }), stream => $streamed), "$what, quoted");
+            is($s->{text}, "As in:\n```\n$leak{$form}\n```", 'the text');
+            is_deeply($s->{tools}, [], 'no call');
+        }
+    }
+}
+$t->openai([ { role => 'user', content => 'leaked before' }, { role => 'assistant', content => "Well.\n[Called get_time with args: {}]" },
+    { role => 'user', content => 'and now' } ], body => { tools => \@openai });
+unlike(json(last_seen()->{body}), qr/Called get_time/, 'gone from history');
+
 # One event for each slice of a long input.
 my %long = (path => 'a', text => join '', map { chr(0x1f600 + $_ % 64) . "\x{e9}\n\"" } 1 .. 20_000);
 for my $name (sort keys %dialect) {

@@ -24,7 +24,7 @@ struct Answer {
 };
 
 Answer run(const chat::ReplyContext &context, std::string_view raw, unsigned piece) {
-    stages::Stages stages(context, true);
+    stages::Stages stages(context, true, "answer");
     Answer answer;
     const auto sink = [&](const chat::Event &event) {
         if (const auto *text = std::get_if<chat::TextDelta>(&event))

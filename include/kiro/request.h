@@ -40,6 +40,8 @@ typedef struct {
     kiro_str                account;        /* what reasoning is bound to: changes with the
                                                login, never sent anywhere; may be empty */
     kiro_thinking           thinking;
+    int                     rescue_tool_calls; /* of a declared tool, written as text: real calls
+                                                  in replies, gone from history */
     kiro_str                catalogue;      /* kiro/models.h; empty: the built-in models */
     int                     known_models;   /* refuse names that neither the catalogue nor an
                                                alias has; not with the built-in models,

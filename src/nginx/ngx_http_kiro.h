@@ -285,6 +285,7 @@ typedef struct {
     ngx_flag_t                       truncation_notice;
     ngx_uint_t                       thinking;    /* kiro_thinking */
     ngx_uint_t                       tool_stream; /* kiro_tool_stream */
+    ngx_flag_t                       rescue_tool_calls;
     ngx_uint_t                       filter;      /* kiro_api + 1, 0: off */
 } ngx_http_kiro_loc_conf_t;
 

@@ -596,6 +596,7 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     opts.api = ctx->api;
     opts.default_model = ngx_http_kiro_str(&klcf->default_model);
     opts.thinking = (kiro_thinking) klcf->thinking;
+    opts.rescue_tool_calls = klcf->rescue_tool_calls;
     opts.count_only = ctx->count_only;
 
     if (klcf->aliases) {

@@ -12,6 +12,7 @@
 #include "core/json/validate.h"
 #include "core/json/writer.h"
 #include "core/kiro/digest.h"
+#include "core/kiro/leaked.h"
 #include "core/kiro/model_choice.h"
 #include "core/kiro/search.h"
 #include "core/kiro/steer.h"
@@ -140,6 +141,9 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
     add_name(model, req.conversation);
     if (opts.thinking == KIRO_THINKING_OFF)
         req.conversation.reasoning = false;
+    req.rescue = opts.rescue_tool_calls != 0;
+    if (req.rescue)
+        upstream::strip_leaked_calls(req.conversation);
     req.upstream = upstream::prepare(
         req.conversation,
         {.model = model, .account = view(opts.account), .session = session, .thinking = opts.thinking});
@@ -213,6 +217,13 @@ bool change(kiro_request &req, const kiro_failure &why) {
 
 namespace kiro::chat {
 
+static CallableTools callable(const Conversation &conversation, std::span<const ToolAlias> aliases) {
+    CallableTools tools{conversation.tools, aliases, conversation.allowed_tools};
+    if (conversation.tool_mode == ToolMode::named)
+        tools.allowed = {&conversation.tool_name, 1};
+    return tools;
+}
+
 ReplyContext reply_context(const kiro_request &request) noexcept {
     ReplyContext context;
     context.include_usage = request.conversation.include_usage;
@@ -221,6 +232,8 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.context_window = request.upstream.facts.context;
     context.input_tokens = {request.upstream.input_tokens, &request.counted};
     context.aliases = request.upstream.aliases;
+    if (request.rescue && request.conversation.tool_mode != ToolMode::none)
+        context.callable = callable(request.conversation, request.upstream.aliases);
     context.stop = request.conversation.stop;
     context.max_tokens = request.conversation.max_tokens;
     context.output = request.conversation.output.kind;

@@ -16,6 +16,7 @@ struct kiro_request {
     size_t length = 0;
 
     bool parsed = false;
+    bool rescue = false; // calls that the model writes as text
     kiro::chat::Conversation conversation;
     kiro::kiro::Request upstream;
     std::string client_model; // JSON-escaped

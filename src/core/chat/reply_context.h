@@ -1,6 +1,7 @@
 // What a reply needs to know of the request that it answers.
 #pragma once
 
+#include "core/chat/callable.h"
 #include "core/chat/conversation.h"
 #include "kiro/request.h"
 
@@ -37,6 +38,7 @@ struct ReplyContext {
     std::uint64_t context_window = 0; // tokens, 0: unknown
     InputTokens input_tokens;
     std::span<const ToolAlias> aliases; // only tools that differ
+    CallableTools callable;             // calls of these are rescued from the text
     std::span<const json::Raw> stop;    // ends the answer, not part of it
     std::uint64_t max_tokens = 0;       // ends the answer, 0: no limit
     OutputKind output = OutputKind::text;

@@ -1,8 +1,8 @@
 #include "core/kiro/reply.h"
 
+#include "core/chat/freeform.h"
 #include "core/eventstream/header.h"
 #include "core/json/character.h"
-#include "core/json/cursor.h"
 #include "core/json/scan.h"
 #include "core/json/writer.h"
 #include "core/kiro/errors.h"
@@ -49,27 +49,6 @@ string_view find_header(string_view headers, string_view name) noexcept {
         }
     }
     return {};
-}
-
-// What stands in {"input": "..."}. A model that did not keep to that may have meant another member.
-string_view freeform_text(const chat::FinishedCall &call) {
-    string_view text = call.arguments;
-    bool found = false;
-    std::size_t strings = 0;
-    json::Cursor(call.input).members([&](json::Raw key, json::Cursor &cursor) {
-        if (!cursor.is_string()) {
-            cursor.value();
-            return;
-        }
-        const json::Raw value = cursor.string();
-        if (key == "input") {
-            text = value;
-            found = true;
-        } else if (!found) {
-            text = ++strings == 1 ? value : call.arguments;
-        }
-    });
-    return text;
 }
 
 // {"refusal": {"category": "..."}}, part of a text that is known to be valid.
@@ -316,7 +295,7 @@ void ReplyReader::take_tool(string_view payload) {
         call.name = row->name;
         call.name_space = row->name_space;
         call.freeform = row->freeform;
-        call.text = row->freeform ? freeform_text(call) : string_view{};
+        call.text = row->freeform ? chat::freeform_text(call.input, call.arguments) : string_view{};
     }
     output_.add(call.name);
     flush_signature();

@@ -14,9 +14,12 @@ bool is_reasoning(const chat::Event &event) {
 
 } // namespace
 
-Stages::Stages(const chat::ReplyContext &context, bool stream) : reasoning_(context.reasoning) {
+Stages::Stages(const chat::ReplyContext &context, bool stream, std::string_view answer)
+    : reasoning_(context.reasoning) {
     if (context.tagged_reasoning)
         tags_.emplace(context.reasoning);
+    if (!context.callable.empty())
+        leaked_.emplace(context.callable, answer);
     if (!context.stop.empty())
         stops_.emplace(context.stop);
     if (context.max_tokens > 0)
@@ -40,6 +43,12 @@ void Stages::from(Step step, const chat::Event &event, Sink out) {
     case Step::visible:
         if (!reasoning_ && is_reasoning(event))
             return;
+        [[fallthrough]];
+    case Step::leaked:
+        if (leaked_) {
+            leaked_->take(event, [&](const chat::Event &next) { from(Step::stops, next, out); });
+            return;
+        }
         [[fallthrough]];
     case Step::stops:
         if (stops_) {
@@ -71,6 +80,8 @@ void Stages::finish(Sink out) {
         return;
     if (tags_)
         tags_->finish([&](const chat::Event &next) { from(Step::visible, next, out); });
+    if (leaked_)
+        leaked_->finish([&](const chat::Event &next) { from(Step::stops, next, out); });
     if (stops_)
         stops_->finish([&](const chat::Event &next) { from(Step::limit, next, out); });
     if (auto *fence = std::get_if<Fence>(&output_))

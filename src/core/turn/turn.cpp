@@ -57,7 +57,7 @@ Turn::Turn(const kiro_reply_options &opts, const chat::ReplyHead &head, const ch
     : context_(context), max_collect_(opts.max_collect > 0 ? opts.max_collect : kDefaultCollect),
       stream_(opts.stream != 0), id_(head.id), now_(head.created),
       reader_(context_, max_collect_, stream_ && opts.tool_stream == KIRO_TOOLS_INCREMENTAL),
-      stages_(context_, stream_), writer_(make_writer(opts.api, stream_, head, context_)) {
+      stages_(context_, stream_, id_), writer_(make_writer(opts.api, stream_, head, context_)) {
     if (!context_.search_query.empty()) {
         search_.emplace();
     }
@@ -117,7 +117,10 @@ void Turn::eof() {
 
 // The upstream said that nothing is missing.
 void Turn::finish_whole() {
-    const chat::Stop reason = reader_.stop();
+    chat::Stop reason = reader_.stop();
+    if (reason == chat::Stop::end_turn && stages_.rescued() > 0) {
+        reason = chat::Stop::tool_use;
+    }
     const bool natural = reason == chat::Stop::end_turn || reason == chat::Stop::tool_use;
     const bool nothing = state_ == State::waiting && !committed_;
     if (nothing && reader_.truncated()) {

@@ -1,0 +1,65 @@
+#include "core/kiro/leaked.h"
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "core/kiro/names.h"
+#include "core/stages/leaked_calls.h"
+
+namespace kiro::kiro {
+
+namespace {
+
+// Without its opening bracket, which may be escaped. Few texts have any of them.
+bool may_have_one(Raw text) {
+    constexpr std::array<std::string_view, 3> marks{"Called ", "function_calls", "tool_call"};
+    for (std::string_view mark : marks) {
+        if (text.find(mark) != Raw::npos)
+            return true;
+    }
+    return false;
+}
+
+std::string without_calls(Raw text, const chat::CallableTools &tools) {
+    std::string kept;
+    const auto keep = [&kept](const chat::Event &event) {
+        if (const auto *said = std::get_if<chat::TextDelta>(&event))
+            kept += said->text;
+    };
+    stages::LeakedCalls stage(tools, {});
+    stage.take(chat::TextDelta{text}, keep);
+    stage.finish(keep);
+    return kept;
+}
+
+} // namespace
+
+void strip_leaked_calls(chat::Conversation &conversation) {
+    if (conversation.tools.empty())
+        return;
+    std::optional<ToolNames> names; // as they will be given
+    chat::CallableTools tools{conversation.tools, {}, {}};
+    for (chat::Message &message : conversation.messages) {
+        if (message.role != chat::Role::assistant)
+            continue;
+        for (chat::Block &block : message.blocks) {
+            auto *text = std::get_if<chat::Text>(&block);
+            if (text == nullptr || !may_have_one(text->text))
+                continue;
+            if (!names) {
+                names.emplace(conversation.arena);
+                for (const chat::Tool &tool : conversation.tools) {
+                    if (!names->knows(tool.name))
+                        names->alias_of(tool);
+                }
+                tools.aliases = names->aliases();
+            }
+            std::string kept = without_calls(text->text, tools);
+            if (kept.size() != text->text.size())
+                text->text = conversation.arena.keep(std::move(kept));
+        }
+    }
+}
+
+} // namespace kiro::kiro
