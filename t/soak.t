@@ -21,7 +21,7 @@ sub start_load {
 }
 
 # New workers that served nothing yet, before and after: what is left is the master's, or was never given back.
-my $fresh = sub { $l->reload; Test::Kiro::wait_for(5, sub { !$l->old_workers }); sleep 0.3; return $l->memory };
+my $fresh = sub { $l->reload; Test::Kiro::wait_for(5 * Test::Kiro::patience(), sub { !$l->old_workers }); sleep 0.3; return $l->memory };
 $fresh->();
 my $before = $fresh->();
 
