@@ -32,7 +32,7 @@ inline void must_be_raw(std::string_view raw) {
 
 class EventRun {
 public:
-    explicit EventRun(const kiro::chat::ReplyContext &context) : reader(context, 4096) {}
+    explicit EventRun(const kiro::chat::ReplyContext &context) : reader(context, 4096, false) {}
 
     void frame(std::string_view type, std::string_view payload) {
         const std::string headers =
