@@ -226,6 +226,10 @@ void Turn::tell(chat::Search result) {
 
 // An exception of the upstream, or nonsense instead of an event.
 void Turn::refuse(const kiro_failure &why) {
+    if (reader_.complete() && state_ == State::answering) {
+        eof(); // the answer was whole before
+        return;
+    }
     if (why.kind == KIRO_FAIL_CONTEXT_OVERFLOW && state_ == State::answering) {
         flush();
         finish(chat::Stop::max_tokens);
