@@ -318,7 +318,7 @@ sub failed {
         my $e = $t->error_shape($x->{http}, $x->{dialect} eq 'anthropic' ? 'anthropic' : 'openai', $status, $x->{name});
         words_are($x, $kind, $e);
         my ($after) = $more =~ /after=(\d+)/;
-        $after //= 1 if $kind =~ /^(?:rate_limited|overloaded)$/ && $more !~ /final/; # the longest of kiro_retry_delay, 1 s at least
+        $after //= 1 if $kind eq 'rate_limited' && $x->{dialect} eq 'responses' && $more !~ /final/; # the longest of kiro_retry_delay, 1 s at least
         is($x->{http}->header('retry-after'),    $after,                 "$x->{name}: Retry-After");
         is($x->{http}->header('retry-after-ms'), $after && 1000 * $after, "$x->{name}: retry-after-ms");
         is($x->{http}->header('x-should-retry'), $final eq 'final' || $more =~ /final/ ? 'false' : undef, "$x->{name}: x-should-retry");

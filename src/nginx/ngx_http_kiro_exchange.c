@@ -601,11 +601,12 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ngx_http_kiro_ping_stop(ctx);
 
-    /* a client for which a 429 is final unless it says when: our own longest */
+    /* delays are the service's to name, but for Codex a 429 without is final */
 
     f = &ctx->failure;
 
-    if ((f->kind == KIRO_FAIL_RATE_LIMITED || f->kind == KIRO_FAIL_OVERLOADED)
+    if (ctx->api == KIRO_API_OPENAI_RESPONSES
+        && f->kind == KIRO_FAIL_RATE_LIMITED
         && f->retry_after_ms == 0 && !kiro_failure_final(f))
     {
         f->retry_after_ms = ngx_max(ctx->conf->retry_delay_max, 1000);
