@@ -58,9 +58,12 @@ std::optional<std::size_t> behind(std::string_view text, std::size_t at, bool al
     std::size_t line = at; // behind the last line end
     unsigned ends = 0;
     std::size_t i = at;
-    for (; i < text.size() && is_space(text[i]) && i - line < 256; i++) {
+    std::size_t held = 0; // of the line, as it stands in JSON
+    for (; i < text.size() && is_space(text[i]) && held < 256; i++) {
+        held += text[i] == ' ' ? 1 : 2;
         if (text[i] == '\n') {
             line = i + 1;
+            held = 0;
             if (++ends == 2) {
                 return line;
             }
