@@ -119,8 +119,11 @@ for my $stream (1, 0) {
 
     # What is not about the search keeps its status.
     $t->error_shape(ask($t, scripted('quota'), stream => $stream), 'anthropic', 402, "$way: the quota");
-    $t->error_shape(ask($t, scripted('throttle'), stream => $stream), 'anthropic', 429, "$way: too many requests")
-        if $stream;
+    is(logged($t)->{error}, 'quota', "$way: why");
+    if ($stream) {
+        $t->error_shape(ask($t, scripted('throttle'), stream => $stream), 'anthropic', 429, "$way: too many requests");
+        is(logged($t)->{error}, 'rate_limited', "$way: why");
+    }
 }
 
 # --- what is a search and what is not ---------------------------------------
