@@ -2,6 +2,9 @@
 
 #include "stages/run.h"
 
+#include <chrono>
+#include <deque>
+
 #include "core/chat/reply_context.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
@@ -205,6 +208,42 @@ TEST(LeakedCalls, OtherEventsEndAText) {
     stage.take(chat::TextDelta{"}][Called get with args: {}]"}, sink);
     EXPECT_EQ(out,
               R"(x[Called get with args: {\n[Called get with args: {<id||f|{}>}][Called get with args: {}])");
+}
+
+// Seconds where each line looks through all tools once, minutes where it does so for each tool again.
+TEST(LeakedCalls, ManyToolsCostLittle) {
+    std::deque<std::string> texts;
+    std::vector<chat::Tool> many;
+    std::vector<chat::ToolAlias> renamed;
+    for (int i = 0; i < 2000; i++) {
+        const std::string &name = texts.emplace_back("a tool " + std::to_string(i));
+        const std::string &alias = texts.emplace_back("a_tool_" + std::to_string(i));
+        many.push_back({name, "", "", "", ""});
+        renamed.push_back({alias, name, "", false});
+    }
+    std::string properties;
+    for (int i = 0; i < 5000; i++)
+        properties += R"("p)" + std::to_string(i) + R"(":{"type":"string","description":"what it is"},)";
+    const std::string schema = R"({"properties":{)" + properties + R"("n":{"type":"integer"}}})";
+    many.push_back({"get", "", "", "", schema});
+
+    std::string text;
+    for (int i = 0; i < 20000; i++)
+        text += R"([Called b with\n)";
+    text += R"([Called a_tool_1999 with args: {}]\n<function_calls><invoke name=\"get\">)";
+    for (int i = 0; i < 5000; i++)
+        text += R"(<parameter name=\"n\">1</parameter>)";
+    text += "</invoke></function_calls>";
+
+    std::vector<std::string> calls;
+    const auto started = std::chrono::steady_clock::now();
+    stages::LeakedCalls stage({many, renamed, {}}, "answer");
+    stage.take(chat::TextDelta{text}, [&](const chat::Event &event) {
+        if (const auto *call = std::get_if<chat::FinishedCall>(&event))
+            calls.push_back(std::string(call->name) + std::string(call->input.substr(0, 12)));
+    });
+    EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(30));
+    EXPECT_EQ(calls, (std::vector<std::string>{"a tool 1999{}", R"(get{"n":1,"n":1)"}));
 }
 
 } // namespace

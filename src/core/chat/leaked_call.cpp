@@ -43,22 +43,25 @@ bool is_string_type(json::Cursor &type) {
     return any;
 }
 
-// Unless the schema says that the property is something else.
-bool takes_string(string_view schema, string_view property) {
-    bool string = true;
-    const auto in_definition = [&](json::Raw key, json::Cursor &value) {
-        if (key == "type") {
-            json::Cursor type(value.value());
-            string = is_string_type(type);
-        } else {
-            value.value();
-        }
-    };
+// Names of the properties that are something else than a string.
+std::unordered_set<std::string> other_types(string_view schema) {
+    std::unordered_set<std::string> others;
     const auto in_properties = [&](json::Raw key, json::Cursor &value) {
-        if (json::equals(key, property) && value.is_object())
-            value.members(in_definition);
-        else
+        if (!value.is_object()) {
             value.value();
+            return;
+        }
+        value.members([&](json::Raw member, json::Cursor &type) {
+            if (member != "type") {
+                type.value();
+                return;
+            }
+            json::Cursor named(type.value());
+            if (is_string_type(named))
+                others.erase(json::unescaped(key));
+            else
+                others.insert(json::unescaped(key));
+        });
     };
     json::Cursor(schema).members([&](json::Raw key, json::Cursor &value) {
         if (key == "properties" && value.is_object())
@@ -66,7 +69,7 @@ bool takes_string(string_view schema, string_view property) {
         else
             value.value();
     });
-    return string;
+    return others;
 }
 
 } // namespace
@@ -189,6 +192,16 @@ bool LeakedCallParser::begin_call(string_view name) {
     return true;
 }
 
+// Unless the schema says that the property is something else. A text may have thousands of parameters.
+bool LeakedCallParser::takes_string(string_view schema) {
+    if (schema.empty())
+        return true;
+    const auto [known, made] = others_.try_emplace(schema.data());
+    if (made)
+        known->second = other_types(schema);
+    return !known->second.contains(parameter_);
+}
+
 void LeakedCallParser::add_parameter() {
     RescuedCall &call = calls_.back();
     if (call.input.size() > 1)
@@ -196,7 +209,7 @@ void LeakedCallParser::add_parameter() {
     json::append_string(call.input, parameter_);
     call.input += ':';
     const json::Validation validation = json::validate(text_);
-    if (validation && !validation.lone_surrogates && !takes_string(call.tool.schema, parameter_))
+    if (validation && !validation.lone_surrogates && !takes_string(call.tool.schema))
         call.input += text_;
     else
         json::append_string(call.input, text_);

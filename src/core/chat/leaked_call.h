@@ -13,6 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/chat/callable.h"
@@ -67,6 +70,7 @@ private:
     bool token(char byte, std::string_view end);
     bool json(char byte, bool &whole);
     bool begin_call(std::string_view name);
+    bool takes_string(std::string_view schema);
     void add_parameter();
     bool read_tag();
 
@@ -76,6 +80,8 @@ private:
     std::size_t bytes_ = 0;
     std::string text_; // of the word, name, value or object that is being read
     std::string parameter_;
+    // Of each schema that was looked at: the properties that are no strings.
+    std::unordered_map<const char *, std::unordered_set<std::string>> others_;
     std::size_t depth_ = 0; // of the object
     bool string_ = false;
     bool escape_ = false;
