@@ -52,7 +52,8 @@ my @good = (
         'kiro_pass main; kiro_client_key abc me; kiro_client_keys %%FILES%%/keys; kiro_retries 2;
         kiro_retry_delay 1s 10s; kiro_first_token_timeout 90s; kiro_read_timeout 300s; kiro_connect_timeout 5s;
         kiro_send_timeout 5s; kiro_ping_interval off; kiro_buffer_size 32k; kiro_default_model claude-sonnet-4.5;
-        kiro_model_alias gpt-4o claude-sonnet-4.5; kiro_set_header User-Agent "x/1"; kiro_thinking tags;', 'kiro_zone kiro:4m;') ],
+        kiro_model_alias gpt-4o claude-sonnet-4.5; kiro_set_header User-Agent "x/1"; kiro_thinking tags;
+        kiro_tool_stream incremental; kiro_rescue_tool_calls off; kiro_truncation_notice off; kiro_early_headers off;', 'kiro_zone kiro:4m;') ],
     [ 'wire v3', conf("$key wire v3;") ],
     [ 'wire rest', conf("$key wire rest;") ],
     [ 'an account by variable', conf($key, 'kiro_pass $arg_account;') ],
@@ -101,7 +102,13 @@ my @bad = (
     [ 'key file without names', conf($key, 'kiro_pass main; kiro_client_keys %%FILES%%/badkeys2;'), qr/badkeys2/ ],
     [ 'absent key file', conf($key, 'kiro_pass main; kiro_client_keys %%FILES%%/absent;'), qr{files/absent} ],
     [ 'an empty client key', conf($key, 'kiro_pass main; kiro_client_key "";'), qr/kiro_client_key|empty/ ],
-    [ 'bad filter', conf($key, 'kiro_filter latin;'), qr/latin|openai/ ],
+    [ 'bad filter', conf($key, 'kiro_filter latin;'),
+        qr/"latin" in "kiro_filter" directive, it must be "off", "openai", "anthropic" or "responses"/ ],
+    [ 'bad way of tool calls', conf($key, 'kiro_pass main; kiro_tool_stream sometimes;'),
+        qr/"sometimes" in "kiro_tool_stream" directive, it must be "complete" or "incremental"/ ],
+    [ 'the same directive twice', conf($key, 'kiro_pass main; kiro_tool_stream complete; kiro_tool_stream complete;'),
+        qr/"kiro_tool_stream" directive is duplicate/ ],
+    [ 'bad early headers', conf($key, 'kiro_pass main; kiro_early_headers 0;'), qr/"kiro_early_headers".*"off"/ ],
     [ 'a zone that is too small', conf($key, undef, 'kiro_zone kiro:1k;'), qr/small|size|zone/ ],
     [ 'a zone without a size', conf($key, undef, 'kiro_zone kiro;'), qr/kiro/ ],
     [ 'kiro_account in a server', "server { listen 127.0.0.1:%%PORT%%; kiro_account main { $key } }",

@@ -20,6 +20,8 @@ static char *ngx_http_kiro_pass(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kiro_retry_delay(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_kiro_one_of(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_kiro_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kiro_model_alias(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -192,7 +194,7 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
 
     { ngx_string("kiro_thinking"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_kiro_one_of,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kiro_loc_conf_t, thinking),
       &ngx_http_kiro_thinkings },
@@ -206,14 +208,14 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
 
     { ngx_string("kiro_tool_stream"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_kiro_one_of,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kiro_loc_conf_t, tool_stream),
       &ngx_http_kiro_tool_streams },
 
     { ngx_string("kiro_unknown_model"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_kiro_one_of,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kiro_loc_conf_t, unknown_model),
       &ngx_http_kiro_unknown_models },
@@ -227,7 +229,7 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
 
     { ngx_string("kiro_filter"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_kiro_one_of,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kiro_loc_conf_t, filter),
       &ngx_http_kiro_filters },
@@ -650,6 +652,49 @@ ngx_http_kiro_retry_delay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 /* off is zero */
+
+/* ngx_conf_set_enum_slot names neither the directive nor its values */
+
+static char *
+ngx_http_kiro_one_of(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *p = conf;
+
+    u_char           *last, buf[256];
+    ngx_str_t        *value;
+    ngx_uint_t       *np;
+    ngx_conf_enum_t  *e, *words;
+
+    np = (ngx_uint_t *) (p + cmd->offset);
+
+    if (*np != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    words = cmd->post;
+    last = buf;
+
+    for (e = words; e->name.len; e++) {
+        if (e->name.len == value[1].len
+            && ngx_strcasecmp(e->name.data, value[1].data) == 0)
+        {
+            *np = e->value;
+            return NGX_CONF_OK;
+        }
+
+        last = ngx_slprintf(last, buf + sizeof(buf), "%s\"%V\"",
+                            e == words ? "" : e[1].name.len ? ", " : " or ",
+                            &e->name);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\" directive, "
+                       "it must be %*s",
+                       &value[1], &cmd->name, (size_t) (last - buf), buf);
+    return NGX_CONF_ERROR;
+}
+
 
 static char *
 ngx_http_kiro_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
