@@ -26,6 +26,8 @@ TEST(ReplyProperty, NoAnswerIsEverIllegal) {
     for (const unsigned seen : {tally.whole, tally.errors, tally.early, tally.calls, tally.reasoning}) {
         EXPECT_GT(seen, cases / 10);
     }
+    EXPECT_GT(tally.cut, cases / 50);
+    EXPECT_GT(tally.rescued, cases / 50);
 }
 
 } // namespace

@@ -18,9 +18,17 @@ namespace {
 
 using namespace kiro;
 
+void need(bool condition) {
+    if (!condition)
+        std::abort();
+}
+
 struct Answer {
-    std::string text, reasoning;
+    std::string text, reasoning, calls;
+    std::size_t rescued = 0;
     std::optional<chat::Stop> stop;
+
+    bool operator==(const Answer &) const = default;
 };
 
 Answer run(const chat::ReplyContext &context, std::string_view raw, unsigned piece) {
@@ -31,6 +39,12 @@ Answer run(const chat::ReplyContext &context, std::string_view raw, unsigned pie
             answer.text += text->text;
         else if (const auto *reasoning = std::get_if<chat::ReasoningDelta>(&event))
             answer.reasoning += reasoning->text;
+        else if (const auto *call = std::get_if<chat::FinishedCall>(&event)) {
+            need(call->name == "f" || call->name == "patch");
+            need(call->input.starts_with('{') && json::validate(call->input));
+            need(json::unescaped(call->arguments) == call->input);
+            answer.calls.append(call->id).append(call->name).append(call->input).append(call->text);
+        }
     };
     while (!raw.empty()) {
         std::size_t size = 0;
@@ -42,12 +56,8 @@ Answer run(const chat::ReplyContext &context, std::string_view raw, unsigned pie
     }
     stages.finish(sink);
     answer.stop = stages.stop();
+    answer.rescued = stages.rescued();
     return answer;
-}
-
-void need(bool condition) {
-    if (!condition)
-        std::abort();
 }
 
 } // namespace
@@ -73,11 +83,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     context.output = (options & 4) != 0 ? chat::OutputKind::json_object : chat::OutputKind::text;
     context.max_tokens = (options & 8) != 0 ? 1 + (options >> 4) : 0;
 
+    static const std::vector<chat::Tool> tools{
+        {"f", "", "", "", R"({"type":"object","properties":{"n":{"type":"integer"}}})"},
+        {"patch", "", "", "", "", true}};
+    static const std::vector<chat::ToolAlias> aliases{{"patch", "patch", "", true}};
+    const bool rescue = (options & 16) != 0;
+    if (rescue)
+        context.callable = {tools, aliases, {}};
+
     const Answer whole = run(context, raw, UINT32_MAX);
     for (const unsigned piece : {1U, 2U, 7U}) {
         const Answer cut = run(context, raw, piece);
-        need(cut.text == whole.text && cut.reasoning == whole.reasoning && cut.stop == whole.stop);
+        need(cut == whole);
     }
+    need(rescue || (whole.rescued == 0 && whole.calls.empty()));
     need(json::validate('"' + whole.text + '"') && json::validate('"' + whole.reasoning + '"'));
     if (!stop.empty() && context.output == chat::OutputKind::text && !context.tagged_reasoning)
         need(json::unescaped(whole.text).find(json::unescaped(stop)) == std::string::npos);

@@ -21,6 +21,8 @@ struct RandomReply {
     std::u16string text, reasoning;
     std::vector<SeenTool> tools; // those that ended well
     bool complete = false;       // the upstream said so
+
+    std::map<std::string, std::string> inputs; // of all calls, by id, as far as they came
 };
 
 inline constexpr std::string_view kInputs[] = {
@@ -136,6 +138,10 @@ private:
                 nonsense();
             }
             break;
+        case 29:
+        case 30:
+            leaked_call();
+            break;
         }
     }
 
@@ -149,6 +155,51 @@ private:
         if (!over()) {
             reply_.text += text.units;
         }
+    }
+
+    // ASCII in an event, or in many.
+    void plain_text(std::string_view text) {
+        while (!text.empty()) {
+            const std::string part(text.substr(0, choices_.one_in(2) ? text.size() : choices_.below(20) + 1));
+            text.remove_prefix(part.size());
+            add(event("assistantResponseEvent", "{\"content\":\"" + escaped_input(part) + "\"}"));
+            if (!over()) {
+                reply_.text.append(part.begin(), part.end());
+            }
+        }
+    }
+
+    // A call as text: one that can be made real, or one that is unknown, quoted, broken or cut.
+    void leaked_call() {
+        static constexpr std::string_view kBefore[] = {"\n", "\n", "\n", "\n\n", "", "x ", "```\n", "\n   "};
+        static constexpr std::string_view kAfter[] = {"", "\n", "\n \n", " and so on", "\n```\n"};
+        static constexpr std::string_view kValues[] = {
+            "{}",  R"({"a":1})", R"({"a":{"b":"}]\"\\\n"},"c":[]})", R"({"input":"a text"})", R"({"a":)",
+            "[1]", "x"};
+        const unsigned n = choices_.below(16);
+        const std::string name = n < 12 && !names_.empty() ? (n % 2 ? names_[n % names_.size()].first
+                                                                    : names_[n % names_.size()].second)
+                                 : n < 14                  ? "get"
+                                                           : "unknown";
+        const std::string value(choices_.pick(kValues));
+        std::string call;
+        switch (choices_.below(4)) {
+        case 0:
+        case 1:
+            call = "[Called " + name + " with args: " + value + "]";
+            break;
+        case 2:
+            call = "<tool_call>{\"name\": \"" + name + "\", \"arguments\": " + value + "}</tool_call>";
+            break;
+        default:
+            call = "<function_calls>\n<invoke name=\"" + name + "\">\n<parameter name=\"p\">" + value +
+                   "</parameter>\n</invoke>\n" +
+                   (choices_.one_in(2) ? "<invoke name=\"get\"></invoke>" : "") + "</function_calls>";
+        }
+        if (choices_.one_in(8)) {
+            call.resize(choices_.below(static_cast<unsigned>(call.size())));
+        }
+        plain_text(std::string(choices_.pick(kBefore)) + call + std::string(choices_.pick(kAfter)));
     }
 
     // A member of another type is as good as none.
@@ -211,6 +262,7 @@ private:
             call.name = name;
         }
         call.input += pending_;
+        reply_.inputs[id] = call.input;
         if (!stop) {
             return;
         }

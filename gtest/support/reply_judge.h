@@ -13,6 +13,7 @@
 #include "support/reply_modes.h"
 #include "support/sse.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -31,6 +32,7 @@ struct Asking {
     bool form;                     // the answer is to be JSON: streams are not checked for it
     std::array<bool, 3> reasoning; // is shown, by dialect
     std::string_view chat, messages, responses;
+    bool rescue = false; // calls in the text become real ones
 };
 
 inline constexpr std::string_view kChatTools =
@@ -47,6 +49,7 @@ inline constexpr std::string_view kResponsesTools =
 inline constexpr Asking kAskings[] = {
     {"nothing", true, false, {true, true, true}, "", "", ""},
     {"tools", true, false, {true, true, true}, kChatTools, kMessagesTools, kResponsesTools},
+    {"rescue", false, false, {true, true, true}, kChatTools, kMessagesTools, kResponsesTools, true},
     {"plain",
      true,
      false,
@@ -111,6 +114,7 @@ public:
         opts.api = api;
         opts.account = {"main/arn:x", 10};
         opts.thinking = tags ? KIRO_THINKING_TAGS : KIRO_THINKING_AUTO;
+        opts.rescue_tool_calls = asking.rescue;
         request_.reset(kiro_request_create(body.size()));
         std::memcpy(kiro_request_buffer(request_.get()), body.data(), body.size());
         kiro_failure failure{};
@@ -284,17 +288,73 @@ inline void judge_info(const Played &played, const Seen &seen) {
     }
 }
 
+// Passed on while they come, calls end in another order, and those that broke off are there in part.
+inline void judge_streamed_calls(const RandomReply &reply, const Seen &seen, bool whole) {
+    std::size_t ended = 0;
+    for (const SeenTool &call : seen.tools) {
+        if (std::find(reply.tools.begin(), reply.tools.end(), call) != reply.tools.end()) {
+            ++ended;
+            continue;
+        }
+        const auto open = reply.inputs.find(call.id);
+        need(open != reply.inputs.end() && client_input(open->second) == call.input,
+             "a call that nobody made:", call.input);
+        need(seen.error || seen.stop.find("max_") != seen.stop.npos || seen.stop == "length",
+             "a call without its end in an answer that ends with", seen.stop);
+    }
+    need(ended <= reply.tools.size() && (!whole || ended == reply.tools.size()),
+         "the number of calls differs");
+    for (const SeenTool &call : seen.cut) {
+        const auto made = reply.inputs.find(call.id);
+        need(made != reply.inputs.end(), "a cut call that nobody made:", call.input);
+        const std::size_t from = std::min(made->second.find_first_not_of(" \n"), made->second.size());
+        need(std::string_view(made->second).substr(from).starts_with(call.input),
+             "a cut call differs:", call.input);
+    }
+}
+
 // The client sees what was sent, and no call that was not whole.
-inline void judge_content(const RandomReply &reply, const Seen &seen, bool reasoning, bool whole) {
+inline void judge_content(const RandomReply &reply, const Seen &seen, bool reasoning, bool whole,
+                          bool incremental) {
     const std::string text = utf8_of(reply.text), thought = reasoning ? utf8_of(reply.reasoning) : "";
     need(whole ? seen.text == text : text.starts_with(seen.text), "the text differs:", seen.text);
     need(whole ? seen.reasoning == thought : thought.starts_with(seen.reasoning),
          "the reasoning differs:", seen.reasoning);
+    if (incremental) {
+        judge_streamed_calls(reply, seen, whole);
+        return;
+    }
     need(whole ? seen.tools.size() == reply.tools.size() : seen.tools.size() <= reply.tools.size(),
          "the number of calls differs");
     for (size_t i = 0; i < seen.tools.size(); ++i) {
         need(seen.tools[i] == reply.tools[i], "the call differs:", seen.tools[i].input);
     }
+}
+
+inline bool is_rescued(const SeenTool &call) {
+    return call.id.starts_with("tooluse_0123456789abcdef_");
+}
+
+// Nothing but calls leaves the text, and they are calls of tools that were declared.
+inline void judge_rescued(const RandomReply &reply, const Seen &seen) {
+    unsigned rescued = 0;
+    for (const SeenTool &call : seen.tools) {
+        if (is_rescued(call)) {
+            need(call.id.ends_with("_" + std::to_string(++rescued)), "the id of a rescued call", call.id);
+            need(call.name == "get" || call.name == "mcp.server/tool.with.dots", "a rescued call of",
+                 call.name);
+        }
+    }
+    const std::string sent = utf8_of(reply.text);
+    std::size_t at = 0;
+    for (const char c : seen.text) {
+        at = sent.find(c, at);
+        need(at != sent.npos, "text that nobody wrote:", seen.text);
+        ++at;
+    }
+    need(rescued == 0 || seen.text.size() < sent.size(), "a rescued call is in the text, too:", seen.text);
+    need(rescued > 0 || seen.error || seen.stop.starts_with("incomplete") || seen.text == sent,
+         "text is lost:", seen.text);
 }
 
 inline void judge_same(const Seen &a, const Seen &b, const char *what) {
@@ -304,6 +364,19 @@ inline void judge_same(const Seen &a, const Seen &b, const char *what) {
     need(a.signature == b.signature && a.opaque == b.opaque, what, "signatures");
     need(a.blocks == b.blocks, what, "blocks");
     need(!a.usage || !b.usage || (a.input == b.input && a.output == b.output), what, "usage");
+}
+
+// An object has the whole calls only.
+inline void judge_same_incremental(const Seen &stream, const Seen &object) {
+    need(stream.text == object.text && stream.reasoning == object.reasoning, "stream and object: text");
+    need(stream.stop == object.stop && stream.stop_text == object.stop_text,
+         "stream and object: stop reason");
+    need(stream.signature == object.signature && stream.opaque == object.opaque,
+         "stream and object: signatures");
+    for (const SeenTool &call : object.tools) {
+        need(std::find(stream.tools.begin(), stream.tools.end(), call) != stream.tools.end(),
+             "the stream has no call", call.id);
+    }
 }
 
 // One mode; nothing: the answer failed before the client got anything.
@@ -349,16 +422,22 @@ inline std::optional<Seen> judge_mode(const Mode &mode, const Asking &asking, co
     // The word stands in the generator's exceptions only.
     need(sent == nullptr || slow.output.find("secret") == std::string::npos,
          "the upstream's text reaches the client");
-    if (sent != nullptr && asking.exact && seen && !(mode.stream && delivery.incremental)) {
-        const bool whole = !seen->error && slow.failure.kind != KIRO_FAIL_CONTEXT_OVERFLOW;
-        judge_content(*sent, *seen, asking.reasoning[mode.api], whole);
+    if (sent == nullptr || !seen) {
+        return seen;
+    }
+    const bool whole = !seen->error && slow.failure.kind != KIRO_FAIL_CONTEXT_OVERFLOW;
+    if (asking.exact) {
+        judge_content(*sent, *seen, asking.reasoning[mode.api], whole, mode.stream && delivery.incremental);
+    }
+    if (asking.rescue && whole) {
+        judge_rescued(*sent, *seen);
     }
     return seen;
 }
 
 // What came out of many answers.
 struct Tally {
-    unsigned whole = 0, errors = 0, early = 0, calls = 0, reasoning = 0;
+    unsigned whole = 0, errors = 0, early = 0, calls = 0, reasoning = 0, cut = 0, rescued = 0;
 
     void add(const std::optional<Seen> &seen) {
         early += !seen;
@@ -366,6 +445,8 @@ struct Tally {
             (seen->error ? errors : whole) += 1;
             calls += !seen->tools.empty();
             reasoning += !seen->reasoning.empty();
+            cut += !seen->cut.empty();
+            rescued += std::any_of(seen->tools.begin(), seen->tools.end(), is_rescued);
         }
     }
 };
@@ -391,9 +472,15 @@ inline void judge(std::string_view bytes, const Delivery &delivery, std::size_t 
             continue;
         }
         // Collected, an answer that is not whole fails.
-        if (seen && !asking.form && max_collect == 0 && !delivery.incremental) {
-            need(streamed.has_value() && !streamed->error, "only the stream fails");
-            judge_same(*streamed, *seen, "stream and object differ:");
+        if (seen && !asking.form && max_collect == 0) {
+            const bool fails = !streamed.has_value() || streamed->error;
+            if (!delivery.incremental) {
+                need(!fails, "only the stream fails, asked for", asking.name);
+                judge_same(*streamed, *seen, "stream and object differ:");
+            } else if (asking.exact) { // a call in parts counts for limits, and ends a line
+                need(!fails, "only the incremental stream fails, asked for", asking.name);
+                judge_same_incremental(*streamed, *seen);
+            }
         }
     }
 }
