@@ -152,8 +152,9 @@ void kiro_reply_get_info(const kiro_reply *rep, kiro_reply_info *info);
 
 /*
  * The upstream answered with another status than 200, or with 200 and something that
- * is not its event stream. body may be cut or empty, and was decompressed; error_type is the x-amzn-errortype header or empty, retry_after the Retry-After
- * header or empty. Fills all of f.
+ * is not its event stream. body may be cut or empty, and was decompressed; error_type
+ * is the x-amzn-errortype header or empty, retry_after the Retry-After header or
+ * empty. Fills all of f.
  */
 void kiro_upstream_failure(int status, kiro_str error_type,
     kiro_str retry_after, kiro_str body, kiro_failure *f);

@@ -785,7 +785,7 @@ ngx_http_kiro_exchange_finish(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 }
 
 
-/* no content, or no end, in time: the attempt ends the way nginx ends a read timeout */
+/* no content, or no end, in time: ends the attempt as a read timeout does */
 
 static void
 ngx_http_kiro_gate_handler(ngx_event_t *ev)

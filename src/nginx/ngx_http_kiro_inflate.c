@@ -10,8 +10,10 @@
 #include <zlib.h>
 
 
-/* gzip or zlib; what is cut gives its beginning.  The result is never larger than an
- * error body may be. */
+/*
+ * gzip or zlib; what is cut gives its beginning.  The result is never larger than
+ * an error body may be.
+ */
 
 ngx_int_t
 ngx_http_kiro_inflate(ngx_pool_t *pool, ngx_str_t *text)
