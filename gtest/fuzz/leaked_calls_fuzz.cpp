@@ -35,7 +35,8 @@ Result run(std::string_view raw, unsigned piece) {
          R"({"type":"object","properties":{"n":{"type":"integer"},"p":{"type":["object"]}}})"},
         {"patch", "", "", "", "", true}};
     static const std::vector<chat::ToolAlias> aliases{{"patch", "patch", "", true}};
-    stages::LeakedCalls stage({tools, aliases, {}}, "0123456789");
+    static const chat::CallableTools callable(tools, aliases, {});
+    stages::LeakedCalls stage(callable, "0123456789");
     Result result;
     const auto sink = [&](const chat::Event &event) {
         if (const auto *text = std::get_if<chat::TextDelta>(&event)) {

@@ -87,9 +87,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         {"f", "", "", "", R"({"type":"object","properties":{"n":{"type":"integer"}}})"},
         {"patch", "", "", "", "", true}};
     static const std::vector<chat::ToolAlias> aliases{{"patch", "patch", "", true}};
+    static const chat::CallableTools callable(tools, aliases, {});
     const bool rescue = (options & 16) != 0;
     if (rescue)
-        context.callable = {tools, aliases, {}};
+        context.callable = &callable;
 
     const Answer whole = run(context, raw, UINT32_MAX);
     for (const unsigned piece : {1U, 2U, 7U}) {

@@ -2,7 +2,6 @@
 
 #include "stages/run.h"
 
-#include <chrono>
 #include <deque>
 
 #include "core/chat/reply_context.h"
@@ -29,7 +28,8 @@ const std::vector<chat::ToolAlias> aliases{
     {"odd_name_1", "odd\\u0020name", "", false}, {"ns__f", "f", "ns", false}, {"patch", "patch", "", true}};
 
 stages::LeakedCalls make() {
-    return {{tools(), aliases, {}}, "answer"};
+    static const chat::CallableTools all(tools(), aliases, {});
+    return {all, "answer"};
 }
 
 // Text as it is, calls as <id|namespace|name|input>.
@@ -192,7 +192,8 @@ TEST(LeakedCalls, TextIsNotKeptWaiting) {
 
 TEST(LeakedCalls, OnlyWhatMayBeCalled) {
     const std::vector<json::Raw> allowed{"patch"};
-    stages::LeakedCalls stage({tools(), aliases, allowed}, "answer");
+    const chat::CallableTools some(tools(), aliases, allowed);
+    stages::LeakedCalls stage(some, "answer");
     const auto sink = [](const chat::Event &) {};
     stage.take(chat::TextDelta{R"([Called get with args: {}]\n[Called patch with args: {}])"}, sink);
     EXPECT_EQ(stage.rescued(), 1u);
@@ -210,7 +211,7 @@ TEST(LeakedCalls, OtherEventsEndAText) {
               R"(x[Called get with args: {\n[Called get with args: {<id||f|{}>}][Called get with args: {}])");
 }
 
-// Seconds where each line looks through all tools once, minutes where it does so for each tool again.
+// A test that hangs where each line looks through all tools.
 TEST(LeakedCalls, ManyToolsCostLittle) {
     std::deque<std::string> texts;
     std::vector<chat::Tool> many;
@@ -236,13 +237,12 @@ TEST(LeakedCalls, ManyToolsCostLittle) {
     text += "</invoke></function_calls>";
 
     std::vector<std::string> calls;
-    const auto started = std::chrono::steady_clock::now();
-    stages::LeakedCalls stage({many, renamed, {}}, "answer");
+    const chat::CallableTools callable(many, renamed, {});
+    stages::LeakedCalls stage(callable, "answer");
     stage.take(chat::TextDelta{text}, [&](const chat::Event &event) {
         if (const auto *call = std::get_if<chat::FinishedCall>(&event))
             calls.push_back(std::string(call->name) + std::string(call->input.substr(0, 12)));
     });
-    EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(30));
     EXPECT_EQ(calls, (std::vector<std::string>{"a tool 1999{}", R"(get{"n":1,"n":1)"}));
 }
 

@@ -115,6 +115,18 @@ void add_name(const upstream::ModelChoice &name, chat::Conversation &conversatio
     }
 }
 
+chat::CallableTools callable_tools(const chat::Conversation &conversation,
+                                   std::span<const chat::ToolAlias> aliases) {
+    switch (conversation.tool_mode) {
+    case chat::ToolMode::none:
+        return {};
+    case chat::ToolMode::named:
+        return {conversation.tools, aliases, {&conversation.tool_name, 1}};
+    default:
+        return {conversation.tools, aliases, conversation.allowed_tools};
+    }
+}
+
 void parse(kiro_request &req, const kiro_request_options &opts) {
     ReadRequest read = reader_of(opts.api, opts.count_only != 0);
     const json::Document document(req.buffer.get(), check_json(req.buffer.get(), req.length));
@@ -141,12 +153,13 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
     add_name(model, req.conversation);
     if (opts.thinking == KIRO_THINKING_OFF)
         req.conversation.reasoning = false;
-    req.rescue = opts.rescue_tool_calls != 0;
-    if (req.rescue)
+    const bool rescue = opts.rescue_tool_calls != 0;
+    if (rescue)
         upstream::strip_leaked_calls(req.conversation);
     req.upstream = upstream::prepare(
         req.conversation,
         {.model = model, .account = view(opts.account), .session = session, .thinking = opts.thinking});
+    req.callable = rescue ? callable_tools(req.conversation, req.upstream.aliases) : chat::CallableTools();
     req.countable = upstream::countable(req.upstream);
     req.parsed = true;
 }
@@ -217,13 +230,6 @@ bool change(kiro_request &req, const kiro_failure &why) {
 
 namespace kiro::chat {
 
-static CallableTools callable(const Conversation &conversation, std::span<const ToolAlias> aliases) {
-    CallableTools tools{conversation.tools, aliases, conversation.allowed_tools};
-    if (conversation.tool_mode == ToolMode::named)
-        tools.allowed = {&conversation.tool_name, 1};
-    return tools;
-}
-
 ReplyContext reply_context(const kiro_request &request) noexcept {
     ReplyContext context;
     context.include_usage = request.conversation.include_usage;
@@ -232,8 +238,7 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     context.context_window = request.upstream.facts.context;
     context.input_tokens = {request.upstream.input_tokens, &request.counted};
     context.aliases = request.upstream.aliases;
-    if (request.rescue && request.conversation.tool_mode != ToolMode::none)
-        context.callable = callable(request.conversation, request.upstream.aliases);
+    context.callable = &request.callable;
     context.stop = request.conversation.stop;
     context.max_tokens = request.conversation.max_tokens;
     context.output = request.conversation.output.kind;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/chat/callable.h"
 #include "core/chat/conversation.h"
 #include "core/kiro/count.h"
 #include "core/kiro/request.h"
@@ -16,12 +17,12 @@ struct kiro_request {
     size_t length = 0;
 
     bool parsed = false;
-    bool rescue = false; // calls that the model writes as text
     kiro::chat::Conversation conversation;
     kiro::kiro::Request upstream;
-    std::string client_model; // JSON-escaped
-    std::string search_query; // raw; not empty: what is asked for instead of a model's answer
-    std::string body;         // last written
+    kiro::chat::CallableTools callable; // whose calls are rescued from the text
+    std::string client_model;           // JSON-escaped
+    std::string search_query;           // raw; not empty: what is asked for instead of a model's answer
+    std::string body;                   // last written
 
     kiro::kiro::Countable countable;        // written by parse only
     std::atomic<std::uint64_t> counted = 0; // input tokens

@@ -1,9 +1,13 @@
 // The tools that a model may call now, by any of their names.
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "core/chat/conversation.h"
 
@@ -19,15 +23,29 @@ struct Callable {
     std::string_view schema; // a JSON object; empty: takes no arguments
 };
 
-struct CallableTools {
-    std::span<const Tool> tools;
-    std::span<const ToolAlias> aliases; // of them
-    std::span<const json::Raw> allowed; // names of those that may be called; empty: all
+// Found without a walk over all tools: a text may name one in each line.
+class CallableTools {
+public:
+    CallableTools() = default;
 
-    bool empty() const noexcept { return tools.empty(); }
+    // aliases: of the tools. allowed: names of those that may be called; empty: all.
+    CallableTools(std::span<const Tool> tools, std::span<const ToolAlias> aliases,
+                  std::span<const json::Raw> allowed);
 
-    // By what the client or the upstream calls it, in UTF-8.
-    std::optional<Callable> find(std::string_view name) const;
+    bool empty() const noexcept { return by_name_.empty(); }
+
+    // By what the client or the upstream calls it, in UTF-8. nullptr: there is none, or it may not be called.
+    const Callable *find(std::string_view name) const;
+
+private:
+    struct Hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const noexcept {
+            return std::hash<std::string_view>()(text);
+        }
+    };
+
+    std::unordered_map<std::string, std::optional<Callable>, Hash, std::equal_to<>> by_name_;
 };
 
 } // namespace kiro::chat

@@ -185,8 +185,8 @@ bool LeakedCallParser::json(char byte, bool &whole) {
 }
 
 bool LeakedCallParser::begin_call(string_view name) {
-    const std::optional<Callable> tool = tools_.find(name);
-    if (!tool)
+    const Callable *tool = tools_->find(name);
+    if (tool == nullptr)
         return false;
     calls_.push_back({*tool, "{"});
     return true;

@@ -36,7 +36,7 @@ public:
     // Is this how one begins?
     static bool may_begin(char byte) noexcept { return byte == '[' || byte == '<'; }
 
-    explicit LeakedCallParser(const CallableTools &tools) : tools_(tools) {}
+    explicit LeakedCallParser(const CallableTools &tools) : tools_(&tools) {}
 
     void reset();
 
@@ -74,7 +74,7 @@ private:
     void add_parameter();
     bool read_tag();
 
-    CallableTools tools_;
+    const CallableTools *tools_;
     std::vector<RescuedCall> calls_;
     Step step_ = Step::opener;
     std::size_t bytes_ = 0;

@@ -37,10 +37,10 @@ struct ReplyContext {
     bool reasoning = true;            // the client wants to see reasoning
     std::uint64_t context_window = 0; // tokens, 0: unknown
     InputTokens input_tokens;
-    std::span<const ToolAlias> aliases; // only tools that differ
-    CallableTools callable;             // calls of these are rescued from the text
-    std::span<const json::Raw> stop;    // ends the answer, not part of it
-    std::uint64_t max_tokens = 0;       // ends the answer, 0: no limit
+    std::span<const ToolAlias> aliases;      // only tools that differ
+    const CallableTools *callable = nullptr; // calls of these are rescued from the text; nullptr: of none
+    std::span<const json::Raw> stop;         // ends the answer, not part of it
+    std::uint64_t max_tokens = 0;            // ends the answer, 0: no limit
     OutputKind output = OutputKind::text;
     std::string_view output_schema; // of OutputKind::json_schema
     bool repairable = false;        // the request can be changed so that it asks for a better output

@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/kiro/names.h"
 #include "core/stages/leaked_calls.h"
@@ -33,13 +34,24 @@ std::string without_calls(Raw text, const chat::CallableTools &tools) {
     return kept;
 }
 
+// By all names that they will be given. What their parameters are does not matter to calls that leave.
+chat::CallableTools callable_tools(chat::Conversation &conversation) {
+    ToolNames names(conversation.arena);
+    std::vector<chat::Tool> tools(conversation.tools.begin(), conversation.tools.end());
+    for (chat::Tool &tool : tools) {
+        if (!names.knows(tool.name))
+            names.alias_of(tool);
+        tool.schema = {};
+    }
+    return {tools, names.aliases(), {}};
+}
+
 } // namespace
 
 void strip_leaked_calls(chat::Conversation &conversation) {
     if (conversation.tools.empty())
         return;
-    std::optional<ToolNames> names; // as they will be given
-    chat::CallableTools tools{conversation.tools, {}, {}};
+    std::optional<chat::CallableTools> tools;
     for (chat::Message &message : conversation.messages) {
         if (message.role != chat::Role::assistant)
             continue;
@@ -47,15 +59,9 @@ void strip_leaked_calls(chat::Conversation &conversation) {
             auto *text = std::get_if<chat::Text>(&block);
             if (text == nullptr || !may_have_one(text->text))
                 continue;
-            if (!names) {
-                names.emplace(conversation.arena);
-                for (const chat::Tool &tool : conversation.tools) {
-                    if (!names->knows(tool.name))
-                        names->alias_of(tool);
-                }
-                tools.aliases = names->aliases();
-            }
-            std::string kept = without_calls(text->text, tools);
+            if (!tools)
+                tools = callable_tools(conversation);
+            std::string kept = without_calls(text->text, *tools);
             if (kept.size() != text->text.size())
                 text->text = conversation.arena.keep(std::move(kept));
         }

@@ -44,7 +44,7 @@ private:
 
 class LeakedCalls {
 public:
-    // answer: makes the ids of the calls.
+    // tools: must live as long. answer: makes the ids of the calls.
     LeakedCalls(const chat::CallableTools &tools, std::string_view answer)
         : parser_(tools), answer_(answer) {}
 

@@ -18,8 +18,8 @@ Stages::Stages(const chat::ReplyContext &context, bool stream, std::string_view 
     : reasoning_(context.reasoning) {
     if (context.tagged_reasoning)
         tags_.emplace(context.reasoning);
-    if (!context.callable.empty())
-        leaked_.emplace(context.callable, answer);
+    if (context.callable != nullptr && !context.callable->empty())
+        leaked_.emplace(*context.callable, answer);
     if (!context.stop.empty())
         stops_.emplace(context.stop);
     if (context.max_tokens > 0)
