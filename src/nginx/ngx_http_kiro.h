@@ -457,6 +457,18 @@ void ngx_http_kiro_first_token(ngx_http_kiro_ctx_t *ctx);
 ngx_int_t ngx_http_kiro_commit(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 
+/* ngx_http_kiro_retry.c */
+void ngx_http_kiro_exchange_retry(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+
+/* ngx_http_kiro_finish.c */
+void ngx_http_kiro_exchange_fail(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_exchange_finish(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+
 /* ngx_http_kiro_ping.c */
 void ngx_http_kiro_ping_init(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_ping_start(ngx_http_kiro_ctx_t *ctx);
