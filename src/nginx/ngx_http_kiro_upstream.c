@@ -512,6 +512,10 @@ ngx_http_kiro_header_done(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
         at->length = -1;
         at->chunked = 0;
         at->close = 0;
+        ngx_str_null(&at->error_type);
+        ngx_str_null(&at->retry_after);
+        ngx_str_null(&at->content_type);
+        ngx_str_null(&at->encoding);
         sr->state = 0;
         u->process_header = ngx_http_kiro_process_status_line;
 
