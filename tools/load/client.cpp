@@ -118,8 +118,12 @@ private:
                 judge();
                 return;
             }
+            const bool drained = n < buffer.size() && !run_.tls; // what comes later wakes us
             if (run_.options.stall > 0 && !resumed_ && expected_ >= run_.options.stall_after) {
                 stall(time);
+                return;
+            }
+            if (drained) {
                 return;
             }
         }
