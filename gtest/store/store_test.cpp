@@ -34,7 +34,8 @@ protected:
     }
 
     CredentialPtr read(kiro_source_kind kind, const std::string &path) {
-        return own(kiro_store_read_source(kind, path.c_str(), &f_));
+        const kiro_source source{kind, path.c_str()};
+        return own(kiro_store_read_source(&source, &f_));
     }
 
     void expect_failure(const std::string &says) {

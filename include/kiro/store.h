@@ -18,12 +18,17 @@ typedef enum {
     KIRO_SOURCE_REFRESH_TOKEN_FILE
 } kiro_source_kind;
 
+typedef struct {
+    kiro_source_kind kind;
+    const char      *path;      /* terminated */
+} kiro_source;
+
 /*
  * Reads a source with what belongs to it (an AWS SSO registration beside it).
- * path is terminated. NULL: f says what an operator can do.
+ * NULL: f says what an operator can do.
  */
-kiro_credential *kiro_store_read_source(kiro_source_kind kind,
-    const char *path, kiro_failure *f);
+kiro_credential *kiro_store_read_source(const kiro_source *source,
+    kiro_failure *f);
 
 /* dir/account.json; NULL with f->kind KIRO_FAIL_NONE if there is none. */
 kiro_credential *kiro_store_read_state(const char *dir, const char *account,

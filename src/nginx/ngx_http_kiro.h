@@ -174,8 +174,7 @@ typedef struct {
 struct ngx_http_kiro_account_s {
     ngx_str_t                        name;        /* terminated */
 
-    ngx_uint_t                       source_kind; /* kiro_source_kind */
-    ngx_str_t                        source;      /* terminated path */
+    kiro_source                      source;
     ngx_path_t                      *state_path;
 
     ngx_str_t                        region;
@@ -444,10 +443,18 @@ char *ngx_http_kiro_client_keys(ngx_conf_t *cf, ngx_command_t *cmd,
 /* ngx_http_kiro_account.c */
 char *ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-ngx_int_t ngx_http_kiro_account_init(ngx_conf_t *cf,
-    ngx_http_kiro_account_t *account);
 ngx_http_kiro_account_t *ngx_http_kiro_account_find(
     ngx_http_kiro_main_conf_t *kmcf, ngx_str_t *name);
+
+/* ngx_http_kiro_source.c */
+ngx_int_t ngx_http_kiro_source_init(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account);
+
+/* ngx_http_kiro_endpoint.c */
+ngx_int_t ngx_http_kiro_endpoint_init(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account);
+ngx_int_t ngx_http_kiro_endpoint_settle(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account);
 
 /* ngx_http_kiro_exchange.c */
 void ngx_http_kiro_exchange_start(ngx_http_request_t *r);

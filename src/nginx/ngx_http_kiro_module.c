@@ -322,7 +322,7 @@ ngx_http_kiro_init_main_conf(ngx_conf_t *cf, void *conf)
 
         account[i]->zone = kmcf->zone;
 
-        if (ngx_http_kiro_account_init(cf, account[i]) != NGX_OK) {
+        if (ngx_http_kiro_endpoint_settle(cf, account[i]) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
     }

@@ -285,8 +285,7 @@ ngx_http_kiro_refresh_read_task(void *data)
 
     /* a source that only root may read is not an error here */
 
-    source = kiro_store_read_source(account->source_kind,
-                                    (char *) account->source.data, &f);
+    source = kiro_store_read_source(&account->source, &f);
 
     if (source && state && kiro_credential_prefer_state(source, state)) {
         kiro_credential_free(source);

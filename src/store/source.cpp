@@ -53,19 +53,19 @@ bool read_registration(const std::string &source, Credential &cred, kiro_failure
 
 } // namespace
 
-std::optional<Credential> read_source(kiro_source_kind kind, const char *path, kiro_failure *f) {
-    const std::string source = path;
-    const auto data = read_file(source, Missing::is_failure, f);
+std::optional<Credential> read_source(const kiro_source &source, kiro_failure *f) {
+    const std::string path = source.path;
+    const auto data = read_file(path, Missing::is_failure, f);
     if (!data) {
         return std::nullopt;
     }
-    auto cred = parse(kind, data->view(), f);
+    auto cred = parse(source.kind, data->view(), f);
     if (!cred) {
-        name_file(source, f);
+        name_file(path, f);
         return std::nullopt;
     }
     if (cred->login == KIRO_LOGIN_OIDC && !cred->has_registration() && !cred->client_id_hash.empty() &&
-        !read_registration(source, *cred, f)) {
+        !read_registration(path, *cred, f)) {
         return std::nullopt;
     }
     return cred;

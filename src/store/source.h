@@ -9,7 +9,7 @@
 namespace kiro::store {
 
 // Nothing: f is set, with the path in its message.
-std::optional<::kiro::kiro::Credential> read_source(kiro_source_kind kind, const char *path, kiro_failure *f);
+std::optional<::kiro::kiro::Credential> read_source(const kiro_source &source, kiro_failure *f);
 
 } // namespace kiro::store
 

@@ -29,8 +29,8 @@ kiro_status failed(kiro_failure *f, const std::exception &error) {
 
 extern "C" {
 
-kiro_credential *kiro_store_read_source(kiro_source_kind kind, const char *path, kiro_failure *f) {
-    return guarded(f, [&] { return kiro::store::read_source(kind, path, f); });
+kiro_credential *kiro_store_read_source(const kiro_source *source, kiro_failure *f) {
+    return guarded(f, [&] { return kiro::store::read_source(*source, f); });
 }
 
 kiro_credential *kiro_store_read_state(const char *dir, const char *account, kiro_failure *f) {
