@@ -1,0 +1,61 @@
+
+/*
+ * What the files of a refresh share.
+ */
+
+
+#ifndef _NGX_HTTP_KIRO_REFRESH_H_INCLUDED_
+#define _NGX_HTTP_KIRO_REFRESH_H_INCLUDED_
+
+
+#include "ngx_http_kiro.h"
+
+
+#define NGX_HTTP_KIRO_LEASE_SLACK   2000     /* ms, for files beside the fetch */
+#define NGX_HTTP_KIRO_LOCKED_RETRY  200      /* ms, another instance refreshes */
+#define NGX_HTTP_KIRO_SOURCE_RETRY  5000     /* ms, "refresh off" */
+#define NGX_HTTP_KIRO_DEAD_RETRY    15000    /* ms, look at the source again */
+#define NGX_HTTP_KIRO_BACKOFF_MAX   60000    /* ms */
+#define NGX_HTTP_KIRO_USABLE        60000    /* ms, worth taking from the source */
+
+
+struct ngx_http_kiro_refresh_s {
+    ngx_http_kiro_account_t   *account;
+    ngx_pool_t                *pool;
+    ngx_log_t                 *log;
+    ngx_event_t                guard;        /* keeps an exiting worker alive */
+    ngx_http_kiro_fetch_t     *fetch;
+    ngx_uint_t                 generation;   /* of the lease */
+
+    kiro_credential           *cred;         /* what is refreshed */
+    int                        lock;
+    u_char                     stale[16];    /* MD5 of a refused token */
+
+    /* filled by the thread */
+    kiro_credential           *read;
+    kiro_status                lock_status;
+    kiro_status                save_status;
+    kiro_failure               failure;
+
+    unsigned                   in_task:1;
+    unsigned                   aborted:1;
+    unsigned                   reread:1;     /* the source, after a refusal */
+};
+
+
+/* ngx_http_kiro_refresh.c */
+void ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job);
+void ngx_http_kiro_refresh_failed(ngx_http_kiro_refresh_t *job,
+    const char *why);
+void ngx_http_kiro_refresh_dead(ngx_http_kiro_refresh_t *job, const char *why);
+void ngx_http_kiro_refresh_end(ngx_http_kiro_refresh_t *job, ngx_msec_t next);
+void ngx_http_kiro_refresh_digest(kiro_credential *cred, u_char *md5);
+
+/* ngx_http_kiro_refresh_read.c */
+void ngx_http_kiro_refresh_read(ngx_http_kiro_refresh_t *job);
+
+/* ngx_http_kiro_refresh_save.c */
+void ngx_http_kiro_refresh_save(ngx_http_kiro_refresh_t *job);
+
+
+#endif /* _NGX_HTTP_KIRO_REFRESH_H_INCLUDED_ */
