@@ -6,6 +6,7 @@
 #include <cstring>
 #include <ctime>
 #include <system_error>
+#include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -177,36 +178,82 @@ bool give_to_owner_of(int dir_fd, int fd) {
     return fstat(dir_fd, &info) == 0 && fchown(fd, info.st_uid, info.st_gid) == 0;
 }
 
-bool replace_file(const char *dir, const std::string &name, std::string_view data, kiro_failure *f) {
-    const Fd directory = open_directory(dir, f);
-    if (!directory.valid()) {
+Replacement::Replacement(std::string dir, std::string name) : dir_(std::move(dir)), name_(std::move(name)) {}
+
+Replacement::~Replacement() {
+    if (!temporary_.empty()) {
+        unlinkat(directory_.get(), temporary_.c_str(), 0);
+    }
+}
+
+bool Replacement::fail(const char *what, kiro_failure *f) {
+    error_ = errno;
+    set_failure(f, what, dir_ + "/" + name_, error_);
+    return false;
+}
+
+bool Replacement::create(kiro_failure *f) {
+    directory_ = open_directory(dir_.c_str(), f);
+    if (!directory_.valid()) {
         return false;
     }
-    remove_leftovers(directory.get(), name);
+    remove_leftovers(directory_.get(), name_);
+    std::string temporary = temporary_name(name_);
+    file_ = Fd(openat(directory_.get(), temporary.c_str(),
+                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file_.valid()) {
+        return fail("create a file for", f);
+    }
+    temporary_ = std::move(temporary);
+    return true;
+}
 
-    const std::string path = std::string(dir) + "/" + name;
-    const std::string temporary = temporary_name(name);
-    Fd file(openat(directory.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                   0600));
-    if (!file.valid()) {
-        set_failure(f, "create a file for", path, errno);
+bool Replacement::fill(std::string_view data, kiro_failure *f) {
+    return (write_all(file_.get(), data) && fsync(file_.get()) == 0 && file_.reset() == 0) ||
+           fail("write", f);
+}
+
+bool Replacement::write(std::string_view data, kiro_failure *f) {
+    if (!create(f)) {
         return false;
     }
     // The mode again: a umask may have taken bits away.
-    const bool replaced = fchmod(file.get(), 0600) == 0 && give_to_owner_of(directory.get(), file.get()) &&
-                          write_all(file.get(), data) && fsync(file.get()) == 0 && file.reset() == 0 &&
-                          renameat(directory.get(), temporary.c_str(), directory.get(), name.c_str()) == 0;
-    if (!replaced) {
-        const int error = errno;
-        unlinkat(directory.get(), temporary.c_str(), 0);
-        set_failure(f, "write", path, error);
+    if (fchmod(file_.get(), 0600) != 0 || !give_to_owner_of(directory_.get(), file_.get())) {
+        return fail("write", f);
+    }
+    return fill(data, f);
+}
+
+bool Replacement::write_like(const struct stat &old, std::string_view data, kiro_failure *f) {
+    constexpr mode_t permissions = 07777;
+    if (!create(f)) {
         return false;
     }
-    if (!sync_directory(directory.get())) {
-        set_failure(f, "sync the directory of", path, errno);
-        return false;
+    struct stat info;
+    if (fstat(file_.get(), &info) != 0) {
+        return fail("write", f);
     }
-    return true;
+    const bool same_owner = info.st_uid == old.st_uid && info.st_gid == old.st_gid;
+    if (!same_owner && fchown(file_.get(), old.st_uid, old.st_gid) != 0) {
+        return fail("keep the owner of", f);
+    }
+    if (fchmod(file_.get(), old.st_mode & permissions) != 0) {
+        return fail("keep the mode of", f);
+    }
+    return fill(data, f);
+}
+
+bool Replacement::commit(kiro_failure *f) {
+    if (renameat(directory_.get(), temporary_.c_str(), directory_.get(), name_.c_str()) != 0) {
+        return fail("write", f);
+    }
+    temporary_.clear();
+    return sync_directory(directory_.get()) || fail("sync the directory of", f);
+}
+
+bool replace_file(const char *dir, const std::string &name, std::string_view data, kiro_failure *f) {
+    Replacement file(dir, name);
+    return file.write(data, f) && file.commit(f);
 }
 
 } // namespace kiro::store

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <sys/stat.h>
+
 #include "core/kiro/secret.h"
 #include "kiro/store.h"
 
@@ -16,6 +18,12 @@ public:
     explicit Fd(int fd = -1) : fd_(fd) {}
     Fd(const Fd &) = delete;
     Fd &operator=(const Fd &) = delete;
+    Fd(Fd &&other) noexcept : fd_(other.release()) {}
+    Fd &operator=(Fd &&other) noexcept {
+        reset();
+        fd_ = other.release();
+        return *this;
+    }
     ~Fd() { reset(); }
 
     int get() const { return fd_; }
@@ -36,6 +44,36 @@ std::optional<::kiro::kiro::Secret> read_file(const std::string &path, Missing m
 
 // Nothing: f is set.
 Fd open_directory(const char *dir, kiro_failure *f);
+
+// A file that takes the place of dir/name at once, and whole. Until commit() succeeds nothing
+// has changed; what was written is removed with the object.
+class Replacement {
+public:
+    Replacement(std::string dir, std::string name);
+    Replacement(const Replacement &) = delete;
+    Replacement &operator=(const Replacement &) = delete;
+    ~Replacement();
+
+    // Mode 0600. A file of root belongs to the directory's owner.
+    bool write(std::string_view data, kiro_failure *f);
+    // Mode and owner of the file that is replaced.
+    bool write_like(const struct stat &old, std::string_view data, kiro_failure *f);
+    bool commit(kiro_failure *f);
+    // The errno of what failed.
+    int error() const { return error_; }
+
+private:
+    bool create(kiro_failure *f);
+    bool fill(std::string_view data, kiro_failure *f);
+    bool fail(const char *what, kiro_failure *f);
+
+    std::string dir_;
+    std::string name_;
+    std::string temporary_;
+    Fd directory_;
+    Fd file_;
+    int error_ = 0;
+};
 
 // dir/name with mode 0600: all of data or what was there before.
 bool replace_file(const char *dir, const std::string &name, std::string_view data, kiro_failure *f);
