@@ -171,6 +171,22 @@ typedef struct {
 } ngx_http_kiro_endpoint_t;
 
 
+/* the hosts of an API region */
+
+typedef struct {
+    ngx_str_t                        name;
+    ngx_str_t                        service_host; /* runtime.{region}... */
+    ngx_str_t                        host;        /* Host of the runtime */
+    ngx_str_t                        prefix;      /* path of the endpoint */
+    ngx_http_upstream_srv_conf_t    *upstream;    /* NULL: has no address */
+    ngx_http_complex_value_t         ssl_name;
+    ngx_http_kiro_endpoint_t         management;
+    unsigned                         ssl:1;
+    unsigned                         has_management:1;
+    unsigned                         legacy:1;    /* amazonaws.com */
+} ngx_http_kiro_region_t;
+
+
 struct ngx_http_kiro_account_s {
     ngx_str_t                        name;        /* terminated */
 
@@ -196,16 +212,11 @@ struct ngx_http_kiro_account_s {
     kiro_credential                 *credential;  /* as read by the master */
 
     ngx_ssl_t                       *ssl;
-    ngx_http_upstream_srv_conf_t    *upstream;
-    ngx_http_complex_value_t         ssl_name_value;
-    ngx_str_t                        service_host; /* runtime.{region}... */
-    ngx_str_t                        host;        /* Host of the runtime */
-    ngx_str_t                        prefix;      /* path of the endpoint */
-    unsigned                         upstream_ssl:1;
-    unsigned                         has_auth:1;
-    unsigned                         has_management:1;
+    ngx_http_kiro_region_t          *regions;     /* one, or the profile ARN's */
+    ngx_uint_t                       nregions;
     ngx_http_kiro_endpoint_t         auth;
-    ngx_http_kiro_endpoint_t         management;
+    unsigned                         has_auth:1;
+    unsigned                         has_management:1;   /* of any region */
 
     ngx_http_kiro_zone_t            *zone;
     ngx_http_kiro_slot_t            *slot;
@@ -247,13 +258,13 @@ typedef struct {
 
 
 /*
- * An account as one location uses it.  The address of the upstream conf must
- * stay the same for all requests: keepalive connections are told apart by it.
+ * An account as one location uses it.  The address of an upstream conf must stay
+ * the same for all requests: keepalive connections are told apart by it.
  */
 
 typedef struct {
     ngx_http_kiro_account_t         *account;
-    ngx_http_upstream_conf_t         upstream;
+    ngx_http_upstream_conf_t        *upstreams;   /* one a region */
 } ngx_http_kiro_peer_t;
 
 
@@ -355,6 +366,7 @@ struct ngx_http_kiro_ctx_s {
     ngx_http_request_t              *request;     /* the main request */
     ngx_http_kiro_loc_conf_t        *conf;
     ngx_http_kiro_peer_t            *peer;
+    ngx_http_kiro_region_t          *region;      /* of this attempt */
     kiro_api                         api;
     kiro_call                        call;        /* of this attempt */
 
@@ -455,6 +467,8 @@ ngx_int_t ngx_http_kiro_endpoint_init(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
 ngx_int_t ngx_http_kiro_endpoint_settle(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
+ngx_http_kiro_region_t *ngx_http_kiro_region(ngx_http_kiro_account_t *account,
+    ngx_str_t *arn, kiro_failure *f);
 
 /* ngx_http_kiro_exchange.c */
 void ngx_http_kiro_exchange_start(ngx_http_request_t *r);
@@ -501,8 +515,8 @@ void ngx_http_kiro_count_prompt(ngx_http_kiro_ctx_t *ctx);
 /* ngx_http_kiro_upstream.c */
 ngx_int_t ngx_http_kiro_attempt_start(ngx_http_request_t *sr,
     ngx_http_kiro_ctx_t *ctx);
-void ngx_http_kiro_upstream_conf(ngx_http_kiro_loc_conf_t *klcf,
-    ngx_http_kiro_peer_t *peer);
+ngx_int_t ngx_http_kiro_upstream_conf(ngx_conf_t *cf,
+    ngx_http_kiro_loc_conf_t *klcf, ngx_http_kiro_peer_t *peer);
 
 /* ngx_http_kiro_gate.c */
 ngx_int_t ngx_http_kiro_gate(ngx_http_request_t *sr);

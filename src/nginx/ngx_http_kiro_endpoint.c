@@ -1,7 +1,8 @@
 
 /*
- * The hosts of an account: the runtime that answers, the one that refreshes, the
- * one that lists models; and TLS to them.
+ * The hosts of an account: the runtime that answers, the one that lists profiles
+ * and models, both in each region that may be used; the one that refreshes; and
+ * TLS to them.
  */
 
 
@@ -10,28 +11,223 @@
 
 static ngx_int_t ngx_http_kiro_endpoint_ssl(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
+static ngx_int_t ngx_http_kiro_endpoint_regions(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account, ngx_str_t *known);
 static ngx_int_t ngx_http_kiro_endpoint_runtime(ngx_conf_t *cf,
-    ngx_http_kiro_account_t *account);
+    ngx_http_kiro_account_t *account, ngx_http_kiro_region_t *region,
+    ngx_uint_t spare);
+static ngx_int_t ngx_http_kiro_endpoint_resolved(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account, ngx_url_t *u,
+    ngx_http_upstream_srv_conf_t **upstream);
 static ngx_int_t ngx_http_kiro_endpoint_auth(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
 static ngx_int_t ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
-    ngx_http_kiro_account_t *account);
+    ngx_http_kiro_account_t *account, ngx_http_kiro_region_t *region);
+static u_char *ngx_http_kiro_endpoint_by_region(ngx_str_t *value);
+static ngx_int_t ngx_http_kiro_endpoint_in_region(ngx_conf_t *cf,
+    ngx_str_t *value, ngx_str_t *region, ngx_str_t *out);
 static ngx_int_t ngx_http_kiro_endpoint_url(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account, ngx_str_t *value, char *name,
     ngx_url_t *u, ngx_uint_t *ssl);
 
 
+/* stands in URLs and names for the region in use */
+
+static ngx_str_t  ngx_http_kiro_region_word = ngx_string("{region}");
+
+
+/* the regions that have hosts, in the order in which profiles are looked for */
+
+static ngx_str_t  ngx_http_kiro_regions[] = {
+    ngx_string("us-east-1"),
+    ngx_string("eu-central-1")
+};
+
+#define NGX_HTTP_KIRO_REGIONS                                                 \
+    (sizeof(ngx_http_kiro_regions) / sizeof(ngx_str_t))
+
+
 ngx_int_t
 ngx_http_kiro_endpoint_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 {
+    ngx_str_t                known;
+    ngx_uint_t               i, n;
+    ngx_http_kiro_region_t  *region;
+
     if (ngx_http_kiro_endpoint_ssl(cf, account) != NGX_OK
-        || ngx_http_kiro_endpoint_runtime(cf, account) != NGX_OK
-        || ngx_http_kiro_endpoint_auth(cf, account) != NGX_OK)
+        || ngx_http_kiro_endpoint_regions(cf, account, &known) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
+    n = 0;
+
+    for (i = 0; i < account->nregions; i++) {
+
+        region = &account->regions[i];
+
+        if (ngx_http_kiro_endpoint_runtime(cf, account, region,
+                                           account->nregions > 1
+                                           && (region->name.len != known.len
+                                               || ngx_strncmp(region->name.data,
+                                                              known.data,
+                                                              known.len)
+                                                  != 0))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        n += (region->upstream != NULL);
+    }
+
+    if (n == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "kiro_account \"%V\": no host of the service has an "
+                      "address, check the name server, in %s:%ui",
+                      &account->name, account->file, account->line);
+        return NGX_ERROR;
+    }
+
+    return ngx_http_kiro_endpoint_auth(cf, account);
+}
+
+
+/*
+ * The region that is set, or else all that there are: the profile ARN decides
+ * each time, and it may come late.  An endpoint of the operator's is what it is.
+ */
+
+static ngx_int_t
+ngx_http_kiro_endpoint_regions(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
+    ngx_str_t *known)
+{
+    kiro_str               name;
+    ngx_str_t              only;
+    ngx_uint_t             i, n;
+    kiro_credential_view   view;
+
+    ngx_str_null(known);
+
+    only = account->region;
+    n = 1;
+
+    if (only.len == 0) {
+
+        kiro_credential_get(account->credential, &view);
+
+        if (kiro_arn_region(view.profile_arn, &name) != KIRO_OK) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "kiro_account \"%V\": the profile ARN is malformed, "
+                          "set \"profile_arn\" or \"region\", in %s:%ui",
+                          &account->name, account->file, account->line);
+            return NGX_ERROR;
+        }
+
+        only.len = name.len;
+        only.data = ngx_pnalloc(cf->pool, name.len);
+        if (only.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(only.data, name.data, name.len);
+
+        if (view.login != KIRO_LOGIN_API_KEY
+            && (account->endpoint.len == 0
+                || ngx_http_kiro_endpoint_by_region(&account->endpoint)))
+        {
+            n = NGX_HTTP_KIRO_REGIONS;
+
+            if (view.profile_arn.len) {
+                *known = only;
+            }
+        }
+    }
+
+    account->regions = ngx_pcalloc(cf->pool,
+                                   n * sizeof(ngx_http_kiro_region_t));
+    if (account->regions == NULL) {
+        return NGX_ERROR;
+    }
+
+    account->nregions = n;
+
+    if (n == 1) {
+        account->regions[0].name = only;
+        return NGX_OK;
+    }
+
+    for (i = 0; i < n; i++) {
+        account->regions[i].name = ngx_http_kiro_regions[i];
+
+        if (known->len == ngx_http_kiro_regions[i].len
+            && ngx_strncmp(known->data, ngx_http_kiro_regions[i].data,
+                           known->len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    if (known->len && i == n) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "kiro_account \"%V\": the service has no hosts in \"%V\", "
+                      "the region of the profile ARN; set \"region\" if it has "
+                      "now, in %s:%ui", &account->name, known, account->file,
+                      account->line);
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        account->regions[i].name = ngx_http_kiro_regions[i];
+    }
+
     return NGX_OK;
+}
+
+
+/* whose hosts serve a request that has this ARN */
+
+ngx_http_kiro_region_t *
+ngx_http_kiro_region(ngx_http_kiro_account_t *account, ngx_str_t *arn,
+    kiro_failure *f)
+{
+    kiro_str                 name;
+    ngx_uint_t               i;
+    ngx_http_kiro_region_t  *region;
+
+    region = account->regions;
+
+    if (account->nregions == 1) {
+        return region;
+    }
+
+    if (kiro_arn_region(ngx_http_kiro_str(arn), &name) == KIRO_OK) {
+
+        for (i = 0; i < account->nregions; i++, region++) {
+
+            if (region->name.len != name.len
+                || ngx_strncmp(region->name.data, name.data, name.len) != 0)
+            {
+                continue;
+            }
+
+            if (region->upstream) {
+                return region;
+            }
+
+            kiro_failure_set(f, KIRO_FAIL_UPSTREAM_CONNECT,
+                             "the service's host in %.*s had no address when "
+                             "the gateway was started; its operator has to "
+                             "reload nginx", (int) name.len, name.data);
+            return NULL;
+        }
+    }
+
+    kiro_failure_set(f, KIRO_FAIL_UPSTREAM_REFUSED,
+                     "the service has no hosts in the region of the gateway's "
+                     "profile; its operator has to check profile_arn");
+    return NULL;
 }
 
 
@@ -122,61 +318,189 @@ ngx_http_kiro_endpoint_url(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
 }
 
 
-static ngx_int_t
-ngx_http_kiro_endpoint_runtime(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
+static u_char *
+ngx_http_kiro_endpoint_by_region(ngx_str_t *value)
 {
-    ngx_url_t    u;
-    ngx_str_t    host;
-    ngx_uint_t   ssl;
+    return ngx_strnstr(value->data, (char *) ngx_http_kiro_region_word.data,
+                       value->len);
+}
 
-    host.len = sizeof("runtime..kiro.dev") - 1 + account->region.len;
 
-    host.data = ngx_pnalloc(cf->pool, host.len);
-    if (host.data == NULL) {
+static ngx_int_t
+ngx_http_kiro_endpoint_in_region(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_str_t *region, ngx_str_t *out)
+{
+    u_char     *p;
+    ngx_str_t  *word;
+
+    word = &ngx_http_kiro_region_word;
+
+    p = ngx_http_kiro_endpoint_by_region(value);
+
+    if (p == NULL) {
+        *out = *value;
+        return NGX_OK;
+    }
+
+    out->len = value->len - word->len + region->len;
+    out->data = ngx_pnalloc(cf->pool, out->len + 1);
+    if (out->data == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_sprintf(host.data, "runtime.%V.kiro.dev", &account->region);
+    ngx_sprintf(out->data, "%*s%V%*s%Z", (size_t) (p - value->data),
+                value->data, region,
+                (size_t) (value->data + value->len - p - word->len),
+                p + word->len);
 
-    account->service_host = host;
+    return NGX_OK;
+}
 
-    if (account->endpoint.len == 0) {
-        account->endpoint.len = sizeof("https://") - 1 + host.len;
 
-        account->endpoint.data = ngx_pnalloc(cf->pool, account->endpoint.len);
-        if (account->endpoint.data == NULL) {
+/* a spare host is not known to be needed: it may have no address */
+
+static ngx_int_t
+ngx_http_kiro_endpoint_runtime(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
+    ngx_http_kiro_region_t *region, ngx_uint_t spare)
+{
+    ngx_str_t   url;
+    ngx_url_t   u;
+    ngx_uint_t  ssl;
+
+    region->service_host.len = sizeof("runtime..kiro.dev") - 1
+                               + region->name.len;
+    region->service_host.data = ngx_pnalloc(cf->pool,
+                                            region->service_host.len);
+    if (region->service_host.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(region->service_host.data, "runtime.%V.kiro.dev",
+                &region->name);
+
+    if (account->endpoint.len) {
+
+        if (ngx_http_kiro_endpoint_in_region(cf, &account->endpoint,
+                                             &region->name, &url)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
-        ngx_sprintf(account->endpoint.data, "https://%V", &host);
+        spare = 0;
+
+    } else {
+        url.len = sizeof("https://") - 1 + region->service_host.len;
+        url.data = ngx_pnalloc(cf->pool, url.len);
+        if (url.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_sprintf(url.data, "https://%V", &region->service_host);
     }
 
     ngx_memzero(&u, sizeof(ngx_url_t));
 
-    if (ngx_http_kiro_endpoint_url(cf, account, &account->endpoint, "endpoint",
-                                  &u, &ssl)
+    if (ngx_http_kiro_endpoint_url(cf, account, &url, "endpoint", &u, &ssl)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    u.no_resolve = 1;
+    if (spare) {
+        if (ngx_http_kiro_endpoint_resolved(cf, account, &u, &region->upstream)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
 
-    account->upstream = ngx_http_upstream_add(cf, &u, 0);
-    if (account->upstream == NULL) {
+        if (region->upstream == NULL) {
+            return NGX_OK;
+        }
+
+    } else {
+        u.no_resolve = 1;
+
+        region->upstream = ngx_http_upstream_add(cf, &u, 0);
+        if (region->upstream == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    region->ssl = ssl;
+    region->prefix = u.uri;
+
+    while (region->prefix.len
+           && region->prefix.data[region->prefix.len - 1] == '/')
+    {
+        region->prefix.len--;
+    }
+
+    region->host = u.host;
+
+    return NGX_OK;
+}
+
+
+/* an upstream with the addresses that the host has now, or none */
+
+static ngx_int_t
+ngx_http_kiro_endpoint_resolved(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account, ngx_url_t *u,
+    ngx_http_upstream_srv_conf_t **upstream)
+{
+    ngx_addr_t                    *addrs;
+    ngx_uint_t                     naddrs;
+    ngx_http_upstream_server_t    *server;
+    ngx_http_upstream_srv_conf_t  *uscf;
+
+    if (ngx_parse_url(cf->pool, u) != NGX_OK) {
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "kiro_account \"%V\": %s \"%V\"; profiles of that region "
+                      "cannot be used", &account->name,
+                      u->err ? u->err : "invalid address", &u->url);
+
+        *upstream = NULL;
+        return NGX_OK;
+    }
+
+    addrs = u->addrs;
+    naddrs = u->naddrs;
+
+    u->no_resolve = 1;
+    u->naddrs = 0;
+
+    uscf = ngx_http_upstream_add(cf, u, 0);
+    if (uscf == NULL) {
         return NGX_ERROR;
     }
 
-    account->upstream_ssl = ssl;
-    account->prefix = u.uri;
+    *upstream = uscf;
 
-    while (account->prefix.len
-           && account->prefix.data[account->prefix.len - 1] == '/')
-    {
-        account->prefix.len--;
+    if (uscf->servers) {
+        return NGX_OK;
     }
 
-    account->host = u.host;
+    uscf->servers = ngx_array_create(cf->pool, 1,
+                                     sizeof(ngx_http_upstream_server_t));
+    if (uscf->servers == NULL) {
+        return NGX_ERROR;
+    }
+
+    server = ngx_array_push(uscf->servers);
+    if (server == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(server, sizeof(ngx_http_upstream_server_t));
+
+    server->name = u->url;
+    server->addrs = addrs;
+    server->naddrs = naddrs;
+    server->weight = 1;
+    server->max_fails = 1;
+    server->fail_timeout = 10;
 
     return NGX_OK;
 }
@@ -191,63 +515,100 @@ ngx_http_kiro_endpoint_runtime(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 ngx_int_t
 ngx_http_kiro_endpoint_settle(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 {
-    u_char  *p;
+    u_char                  *p;
+    ngx_uint_t               i;
+    ngx_http_kiro_region_t  *region;
 
-    if (account->ssl_name.len) {
-        account->host = account->ssl_name;
+    for (i = 0; i < account->nregions; i++) {
 
-    } else if (account->upstream->flags & NGX_HTTP_UPSTREAM_CREATE) {
-        account->host = account->service_host;
+        region = &account->regions[i];
+
+        if (region->upstream == NULL) {
+            continue;
+        }
+
+        if (account->ssl_name.len) {
+            if (ngx_http_kiro_endpoint_in_region(cf, &account->ssl_name,
+                                                 &region->name, &region->host)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+        } else if (region->upstream->flags & NGX_HTTP_UPSTREAM_CREATE) {
+            region->host = region->service_host;
+        }
+
+        p = ngx_pnalloc(cf->pool, region->host.len + 1);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_cpystrn(p, region->host.data, region->host.len + 1);
+
+        region->host.data = p;
+        region->ssl_name.value = region->host;
+
+        region->legacy = region->host.len > sizeof(".amazonaws.com") - 1
+                         && ngx_strncasecmp(region->host.data + region->host.len
+                                            - (sizeof(".amazonaws.com") - 1),
+                                            (u_char *) ".amazonaws.com",
+                                            sizeof(".amazonaws.com") - 1)
+                            == 0;
+
+        if (ngx_http_kiro_endpoint_management(cf, account, region) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        account->has_management |= region->has_management;
     }
 
-    p = ngx_pnalloc(cf->pool, account->host.len + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_cpystrn(p, account->host.data, account->host.len + 1);
-
-    account->host.data = p;
-    account->ssl_name_value.value = account->host;
-
-    return ngx_http_kiro_endpoint_management(cf, account);
+    return NGX_OK;
 }
 
 
 /*
- * Without it the built-in models are used, so the default host may be unknown
- * here.  Beside an endpoint that is not the service itself there is no default: a
+ * Without it the built-in models are used, and a profile ARN must be known: the
+ * default host may be unknown here.  Beside an endpoint that is not the service itself there is no default: a
  * token goes to no host that the operator may not have in mind.
  */
 
 static ngx_int_t
 ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
-    ngx_http_kiro_account_t *account)
+    ngx_http_kiro_account_t *account, ngx_http_kiro_region_t *region)
 {
-    ngx_str_t   url;
-    ngx_url_t   u;
-    ngx_uint_t  ssl;
+    ngx_str_t              url;
+    ngx_url_t              u;
+    ngx_uint_t             ssl;
+    kiro_credential_view   view;
 
-    if (account->models_interval == 0) {
+    kiro_credential_get(account->credential, &view);
+
+    if (account->models_interval == 0 && view.login == KIRO_LOGIN_API_KEY) {
         return NGX_OK;
     }
 
-    url = account->management_endpoint;
+    if (ngx_http_kiro_endpoint_in_region(cf, &account->management_endpoint,
+                                         &region->name, &url)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     if (url.len == 0) {
 
-        if (!(account->upstream->flags & NGX_HTTP_UPSTREAM_CREATE)
-            && (account->upstream->host.len != account->service_host.len
-                || ngx_strncasecmp(account->upstream->host.data,
-                                   account->service_host.data,
-                                   account->service_host.len)
+        if (!(region->upstream->flags & NGX_HTTP_UPSTREAM_CREATE)
+            && (region->upstream->host.len != region->service_host.len
+                || ngx_strncasecmp(region->upstream->host.data,
+                                   region->service_host.data,
+                                   region->service_host.len)
                    != 0))
         {
             return NGX_OK;
         }
 
         url.len = sizeof("https://management..kiro.dev") - 1
-                  + account->region.len;
+                  + region->name.len;
 
         url.data = ngx_pnalloc(cf->pool, url.len);
         if (url.data == NULL) {
@@ -255,7 +616,7 @@ ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
         }
 
         ngx_sprintf(url.data, "https://management.%V.kiro.dev",
-                    &account->region);
+                    &region->name);
     }
 
     ngx_memzero(&u, sizeof(ngx_url_t));
@@ -272,7 +633,8 @@ ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
         if (account->management_endpoint.len == 0) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                           "kiro_account \"%V\": %s \"%V\", the built-in list "
-                          "of models is used", &account->name,
+                          "of models is used and profiles cannot be looked up",
+                          &account->name,
                           u.err ? u.err : "invalid address", &url);
             return NGX_OK;
         }
@@ -285,14 +647,14 @@ ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    account->management.host = account->ssl_name.len
-                               && account->management_endpoint.len
-                               ? account->ssl_name : u.host;
-    account->management.prefix = u.uri;
-    account->management.addrs = u.addrs;
-    account->management.naddrs = u.naddrs;
-    account->management.ssl = ssl;
-    account->has_management = 1;
+    region->management.host = account->ssl_name.len
+                              && account->management_endpoint.len
+                              ? region->host : u.host;
+    region->management.prefix = u.uri;
+    region->management.addrs = u.addrs;
+    region->management.naddrs = u.naddrs;
+    region->management.ssl = ssl;
+    region->has_management = 1;
 
     return NGX_OK;
 }
@@ -352,6 +714,7 @@ ngx_http_kiro_endpoint_auth(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
     }
 
     account->auth.host = account->ssl_name.len && account->auth_endpoint.len
+                         && !ngx_http_kiro_endpoint_by_region(&account->ssl_name)
                          ? account->ssl_name : u.host;
     account->auth.prefix = u.uri;
     account->auth.addrs = u.addrs;

@@ -228,6 +228,14 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     ngx_http_request_t          *sr;
     ngx_http_post_subrequest_t  *ps;
 
+    ctx->region = ngx_http_kiro_region(ctx->peer->account, &ctx->token.arn,
+                                       &ctx->failure);
+
+    if (ctx->region == NULL) {
+        ngx_http_kiro_exchange_fail(r, ctx);
+        return;
+    }
+
     status = kiro_request_write(ctx->kreq, ctx->peer->account->wire,
                                 ngx_http_kiro_str(&ctx->token.arn), &body,
                                 &ctx->failure);

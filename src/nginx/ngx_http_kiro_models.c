@@ -27,6 +27,7 @@ struct ngx_http_kiro_models_s {
     ngx_http_kiro_fetch_t     *fetch;
     ngx_uint_t                 generation;   /* of the lease */
     ngx_http_kiro_token_t      token;
+    ngx_http_kiro_region_t    *region;
     ngx_str_t                  request;
     kiro_models               *list;
 };
@@ -162,7 +163,9 @@ ngx_http_kiro_models_refresh(ngx_http_kiro_account_t *account)
     kiro_failure             f;
     ngx_http_kiro_models_t  *job;
 
-    if (!account->has_management || !ngx_http_kiro_models_due(account)) {
+    if (account->models_interval == 0 || !account->has_management
+        || !ngx_http_kiro_models_due(account))
+    {
         return NGX_OK;
     }
 
@@ -206,6 +209,14 @@ ngx_http_kiro_models_refresh(ngx_http_kiro_account_t *account)
             return NGX_AGAIN;
         }
 
+        return NGX_OK;
+    }
+
+    job->region = ngx_http_kiro_region(account, &job->token.arn, &f);
+
+    if (job->region == NULL || !job->region->has_management) {
+        ngx_explicit_memzero(job->token.token.data, job->token.token.len);
+        ngx_destroy_pool(pool);
         return NGX_OK;
     }
 
@@ -298,8 +309,8 @@ ngx_http_kiro_models_page(ngx_http_kiro_models_t *job)
     query.wire = account->wire;
     query.token = ngx_http_kiro_str(&job->token.token);
     query.profile_arn = ngx_http_kiro_str(&job->token.arn);
-    query.host = ngx_http_kiro_str(&account->management.host);
-    query.prefix = ngx_http_kiro_str(&account->management.prefix);
+    query.host = ngx_http_kiro_str(&job->region->management.host);
+    query.prefix = ngx_http_kiro_str(&job->region->management.prefix);
     query.user_agent = ngx_http_kiro_str(&agent);
     query.next = kiro_models_next(job->list);
 
@@ -319,7 +330,7 @@ ngx_http_kiro_models_page(ngx_http_kiro_models_t *job)
     job->request.len = kiro_models_request(&query, (char *) job->request.data,
                                            len, &f);
 
-    job->fetch = ngx_http_kiro_fetch(&account->management, account->ssl,
+    job->fetch = ngx_http_kiro_fetch(&job->region->management, account->ssl,
                                      account->ssl_verify, &job->request,
                                      NGX_HTTP_KIRO_MODELS_TIMEOUT, job->log,
                                      ngx_http_kiro_models_fetched, job);
@@ -485,7 +496,7 @@ ngx_http_kiro_models_failed(ngx_http_kiro_models_t *job, const char *why,
     ngx_log_error(NGX_LOG_WARN, job->log, 0,
                   "kiro_account \"%V\": the model list could not be fetched "
                   "from \"%V\": %s; %s, next try in %M ms",
-                  &account->name, &account->management.host, why,
+                  &account->name, &job->region->management.host, why,
                   live ? "the last one stays in use"
                        : "the built-in one is used",
                   delay);

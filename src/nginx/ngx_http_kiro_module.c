@@ -527,7 +527,9 @@ ngx_http_kiro_init_peers(ngx_conf_t *cf, ngx_http_kiro_main_conf_t *kmcf,
 
         peer->account = account[i];
 
-        ngx_http_kiro_upstream_conf(conf, peer);
+        if (ngx_http_kiro_upstream_conf(cf, conf, peer) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;

@@ -10,7 +10,6 @@
 ngx_int_t
 ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 {
-    kiro_str               region;
     kiro_failure           f;
     kiro_credential       *source, *state;
     kiro_credential_view   view;
@@ -85,29 +84,8 @@ ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
         return NGX_ERROR;
     }
 
-    if (account->region.len == 0) {
-
-        if (kiro_arn_region(view.profile_arn, &region) != KIRO_OK) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "kiro_account \"%V\": the profile ARN is malformed, "
-                          "set \"profile_arn\" or \"region\", in %s:%ui",
-                          &account->name, account->file, account->line);
-            return NGX_ERROR;
-        }
-
-        account->region.data = ngx_pnalloc(cf->pool, region.len);
-        if (account->region.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(account->region.data, region.data, region.len);
-        account->region.len = region.len;
-    }
-
-    ngx_log_error(NGX_LOG_NOTICE, cf->log, 0,
-                  "kiro_account \"%V\": %s, region %V",
-                  &account->name, kiro_login_name(view.login),
-                  &account->region);
+    ngx_log_error(NGX_LOG_NOTICE, cf->log, 0, "kiro_account \"%V\": %s",
+                  &account->name, kiro_login_name(view.login));
 
     return NGX_OK;
 }

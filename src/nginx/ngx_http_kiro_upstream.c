@@ -78,36 +78,52 @@ static ngx_keyval_t  ngx_http_kiro_default_headers[] = {
 
 /* fields that are not set here are off when they are zero */
 
-void
-ngx_http_kiro_upstream_conf(ngx_http_kiro_loc_conf_t *klcf,
+ngx_int_t
+ngx_http_kiro_upstream_conf(ngx_conf_t *cf, ngx_http_kiro_loc_conf_t *klcf,
     ngx_http_kiro_peer_t *peer)
 {
+    ngx_uint_t                 i;
+    ngx_http_kiro_region_t    *region;
     ngx_http_upstream_conf_t  *conf;
     ngx_http_kiro_account_t   *account;
 
-    conf = &peer->upstream;
     account = peer->account;
 
-    conf->upstream = account->upstream;
-
-    conf->connect_timeout = klcf->connect_timeout;
-    conf->send_timeout = klcf->send_timeout;
-    conf->read_timeout = klcf->read_timeout;
-    conf->buffer_size = klcf->buffer_size;
-
-    /* retries are ours: nginx's own would not wait and not look at bodies */
-
-    conf->next_upstream = NGX_HTTP_UPSTREAM_FT_OFF;
-
-    ngx_str_set(&conf->module, "kiro");
-
-    if (account->upstream_ssl) {
-        conf->ssl = account->ssl;
-        conf->ssl_session_reuse = 1;
-        conf->ssl_name = &account->ssl_name_value;
-        conf->ssl_server_name = 1;
-        conf->ssl_verify = account->ssl_verify;
+    conf = ngx_pcalloc(cf->pool,
+                       account->nregions * sizeof(ngx_http_upstream_conf_t));
+    if (conf == NULL) {
+        return NGX_ERROR;
     }
+
+    peer->upstreams = conf;
+
+    for (i = 0; i < account->nregions; i++, conf++) {
+
+        region = &account->regions[i];
+
+        conf->upstream = region->upstream;
+
+        conf->connect_timeout = klcf->connect_timeout;
+        conf->send_timeout = klcf->send_timeout;
+        conf->read_timeout = klcf->read_timeout;
+        conf->buffer_size = klcf->buffer_size;
+
+        /* retries are ours: nginx's own would not wait and not look at bodies */
+
+        conf->next_upstream = NGX_HTTP_UPSTREAM_FT_OFF;
+
+        ngx_str_set(&conf->module, "kiro");
+
+        if (region->ssl) {
+            conf->ssl = account->ssl;
+            conf->ssl_session_reuse = 1;
+            conf->ssl_name = &region->ssl_name;
+            conf->ssl_server_name = 1;
+            conf->ssl_verify = account->ssl_verify;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -126,7 +142,7 @@ ngx_http_kiro_attempt_start(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 
 #if (NGX_HTTP_SSL)
 
-    if (ctx->peer->account->upstream_ssl) {
+    if (ctx->region->ssl) {
         u->ssl = 1;
         ngx_str_set(&u->schema, "https://");
     }
@@ -135,7 +151,7 @@ ngx_http_kiro_attempt_start(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 
     u->output.tag = (ngx_buf_tag_t) &ngx_http_kiro_module;
 
-    u->conf = &ctx->peer->upstream;
+    u->conf = &ctx->peer->upstreams[ctx->region - ctx->peer->account->regions];
 
     u->create_request = ngx_http_kiro_create_request;
     u->reinit_request = ngx_http_kiro_reinit_request;
@@ -175,15 +191,15 @@ ngx_http_kiro_create_request(ngx_http_request_t *sr)
     ngx_http_request_t          *r;
     ngx_http_kiro_ctx_t         *ctx;
     ngx_http_kiro_wire_t        *wire;
-    ngx_http_kiro_account_t     *account;
+    ngx_http_kiro_region_t      *region;
     ngx_http_kiro_set_header_t  *h;
 
     r = sr->main;
 
     ctx = ngx_http_get_module_ctx(sr, ngx_http_kiro_module);
 
-    account = ctx->peer->account;
-    wire = &ngx_http_kiro_wire_forms[ctx->call][account->wire];
+    region = ctx->region;
+    wire = &ngx_http_kiro_wire_forms[ctx->call][ctx->peer->account->wire];
 
     if (ngx_array_init(&headers, sr->pool, 8, sizeof(ngx_keyval_t)) != NGX_OK) {
         return NGX_ERROR;
@@ -252,8 +268,8 @@ ngx_http_kiro_create_request(ngx_http_request_t *sr)
     }
 
     len = sizeof("POST  HTTP/1.1" CRLF) - 1
-          + account->prefix.len + wire->path.len
-          + sizeof("Host: " CRLF) - 1 + account->host.len
+          + region->prefix.len + wire->path.len
+          + sizeof("Host: " CRLF) - 1 + region->host.len
           + sizeof("Authorization: Bearer " CRLF) - 1 + ctx->token.token.len
           + sizeof("Content-Type: " CRLF) - 1 + wire->content_type.len
           + sizeof("X-Amz-Target: " CRLF) - 1 + wire->target.len
@@ -280,7 +296,7 @@ ngx_http_kiro_create_request(ngx_http_request_t *sr)
                           "Host: %V" CRLF
                           "Authorization: Bearer %V" CRLF
                           "Content-Type: %V" CRLF,
-                          &account->prefix, &wire->path, &account->host,
+                          &region->prefix, &wire->path, &region->host,
                           &ctx->token.token, &wire->content_type);
 
     if (wire->target.len) {
