@@ -44,7 +44,7 @@ sub beginning { return 'conversation ' . ++$serial . " of $$" }
 # One request of a conversation: what the user said first, whether the model answered, what is said now.
 sub ask {
     my ($api, $first, $plan, %o) = @_;
-    my $now = '[[sim:' . $plans->encode($plan) . ']] now';
+    my $now = '[[sim:' . $plans->encode($plan) . ']] now' . (delete $o{more} // '');
     my @said = ({ role => 'user', content => $first }, { role => 'assistant', content => 'I write.' }, { role => 'user', content => $now });
     my $member = $api eq 'responses' ? 'input' : 'messages';
     my $base = delete $o{base} // '/v1';
@@ -203,6 +203,28 @@ for my $broken ($loss{'no other content'}, { %call, cut => { events => 3 } }, { 
         is(told('the next request'), 0, 'the next request does not');
     }
 }
+# One whose calls are cut again and again tells of all.
+$first = beginning();
+answer('openai', one(ask('openai', $first, [ map({ { tools => [ { name => $_, input => '{"a', split => 2 } ] } } qw(write_file other_tool)), { words => 3 } ])),
+    1, 'the third attempt');
+my $now = ($t->seen)[-1]{body}{conversationState}{currentMessage}{userInputMessage}{content};
+like($now, qr/the calls of the tools "write_file", "other_tool" were complete/, 'tells of both lost calls');
+is($now =~ s/Note of the API gateway//gr, $now =~ s/Note of the API gateway//r, 'in one notice');
+is(($t->access)[-1]{notice}, 'write_file,other_tool', 'as the variable does');
+
+# A notice that does not fit is told by another request.
+$first = beginning();
+one(ask('openai', $first, $lose));
+one(ask('openai', $first, { words => 3 }, more => 'x' x 599_900));
+is(told('a request without room'), 0, 'does not tell it');
+is(($t->access)[-1]{notice}, '', 'nor says that it did');
+is(($t->access)[-1]{status}, 200, 'and is answered');
+is(scalar $t->grep_log(qr/\[notice\].*the notice of a tool call .* does not fit/), 1, 'which the log tells');
+one(ask('openai', $first, { words => 3 }));
+is(told('the request behind it'), 1, 'tells it');
+one(ask('openai', $first, { words => 3 }));
+is(told('the one behind that'), 0, 'once');
+
 $first = beginning();
 $t->error_shape(one(ask('openai', $first, [ $loss{'no other content'}, { status => 500 } ])), 'openai', 502, 'no good attempt');
 one(ask('openai', $first, { words => 3 }));

@@ -68,16 +68,19 @@ TEST(Notice, ChangesNothingButTheCurrentMessage) {
     }
 }
 
-TEST(Notice, StandsThereOnce) {
+TEST(Notice, StandsThereOnceAndTellsOfAll) {
     ClientRequest request;
     ASSERT_TRUE(request.parse(R"({"model":"m","messages":[{"role":"user","content":"x"}]})"));
+    EXPECT_FALSE(request.info().notice);
     ASSERT_EQ(notice(request, "one"), KIRO_OK);
-    ASSERT_EQ(notice(request, "two"), KIRO_OK);
+    EXPECT_NE(request.write().find(R"(the tool \"one\" was)"), std::string::npos);
+    ASSERT_EQ(notice(request, "two,one"), KIRO_OK);
     for (int attempt = 0; attempt < 3; attempt++) {
         const std::string body = request.write();
         EXPECT_EQ(times(body, mark), 1u);
-        EXPECT_NE(body.find(R"(\"one\")"), body.npos);
-        EXPECT_EQ(body.find(R"(\"two\")"), body.npos);
+        EXPECT_NE(body.find(R"(the tools \"one\", \"two\" were)"), body.npos);
+        EXPECT_TRUE(request.info().notice);
+        EXPECT_EQ(view(request.info().lost_calls), "one,two");
     }
 }
 
@@ -107,6 +110,7 @@ TEST(Notice, LeavesWhenThereIsNoRoom) {
         const std::string body = request.write();
         EXPECT_EQ(broken_rule(body), "");
         EXPECT_EQ(times(body, mark), size == 598000 ? 1u : 0u);
+        EXPECT_EQ(request.info().notice, size == 598000);
         EXPECT_EQ(request.write(), body);
     }
     ClientRequest request; // too large either way

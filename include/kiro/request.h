@@ -63,7 +63,11 @@ typedef struct {
     int      stream;            /* the client wants SSE */
     kiro_call call;             /* what kiro_request_write() gives */
     size_t   tools;             /* that go up, also those that were called earlier only */
-} kiro_request_info;            /* valid as long as the request */
+    int      notice;            /* kiro_request_notice() is in what was written last, or will
+                                   be in the first write */
+    kiro_str lost_calls;        /* what it tells of; may be empty */
+} kiro_request_info;            /* valid as long as the request; lost_calls until the next
+                                   kiro_request_notice() */
 
 /* A request with room for len bytes of body. NULL: out of memory. */
 kiro_request *kiro_request_create(size_t len);
@@ -110,8 +114,9 @@ uint64_t kiro_request_tokens(const kiro_request *req);
 /*
  * Tells the model, in the current message of all later writes, that its last answer
  * was cut before calls of these tools were complete (kiro_reply_info.lost_calls, may
- * be empty). Once: later calls change nothing. It is not counted, and it is left out
- * where it would make the request too large. KIRO_ERROR: no model is asked.
+ * be empty). There is one notice: later calls add their tools to it. It is not counted,
+ * and it is left out where it would make the request too large (kiro_request_info.notice).
+ * KIRO_ERROR: no model is asked.
  */
 kiro_status kiro_request_notice(kiro_request *req, kiro_str tools);
 

@@ -505,6 +505,8 @@ ngx_int_t ngx_http_kiro_login_id(ngx_http_request_t *r,
 /* ngx_http_kiro_notice.c */
 ngx_int_t ngx_http_kiro_notice_init(ngx_http_kiro_zone_t *zone, size_t size);
 void ngx_http_kiro_notice_give(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_notice_written(ngx_http_kiro_ctx_t *ctx,
+    kiro_request_info *info);
 void ngx_http_kiro_notice_retry(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_notice_settle(ngx_http_kiro_ctx_t *ctx);
 

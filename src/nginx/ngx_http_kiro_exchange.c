@@ -249,6 +249,8 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->call = info.call;
 
+    ngx_http_kiro_notice_written(ctx, &info);
+
     if (status != KIRO_OK
         || ngx_http_kiro_create_reply(ctx, info.client_model) != NGX_OK)
     {

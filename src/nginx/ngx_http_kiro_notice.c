@@ -16,6 +16,8 @@
 
 static void ngx_http_kiro_notice_names(ngx_http_kiro_ctx_t *ctx,
     kiro_str *tools, ngx_str_t *names);
+static ngx_http_kiro_loss_t *ngx_http_kiro_notice_lock(
+    ngx_http_kiro_ctx_t *ctx, u_char *key);
 static void ngx_http_kiro_notice_key(ngx_http_kiro_ctx_t *ctx, u_char *key);
 static uint64_t ngx_http_kiro_notice_put(ngx_http_kiro_ctx_t *ctx,
     kiro_str *tools);
@@ -52,25 +54,19 @@ ngx_http_kiro_notice_give(ngx_http_kiro_ctx_t *ctx)
     size_t                len;
     uint64_t              serial;
     kiro_str              tools;
-    ngx_http_kiro_shm_t   *sh;
     ngx_http_kiro_loss_t  *loss;
     ngx_http_kiro_zone_t  *zone;
 
     zone = ctx->peer->account->zone;
-    sh = zone->sh;
 
-    if (!ctx->conf->truncation_notice || sh->lost == 0) {
+    if (!ctx->conf->truncation_notice || zone->sh->lost == 0) {
         return;
     }
-
-    ngx_http_kiro_notice_key(ctx, key);
 
     len = 0;
     serial = 0;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    loss = ngx_http_kiro_notice_find(sh, key);
+    loss = ngx_http_kiro_notice_lock(ctx, key);
 
     if (loss) {
         serial = loss->serial;
@@ -92,8 +88,31 @@ ngx_http_kiro_notice_give(ngx_http_kiro_ctx_t *ctx)
     }
 
     ctx->notice_serial = serial;
+}
 
-    ngx_http_kiro_notice_names(ctx, &tools, &ctx->notice);
+
+/* whether the attempt tells it: what did not fit is told by another request */
+
+void
+ngx_http_kiro_notice_written(ngx_http_kiro_ctx_t *ctx, kiro_request_info *info)
+{
+    ngx_str_null(&ctx->notice);
+
+    if (ctx->notice_serial == 0) {
+        return;
+    }
+
+    if (info->notice) {
+        ngx_http_kiro_notice_names(ctx, &info->lost_calls, &ctx->notice);
+        return;
+    }
+
+    ctx->notice_serial = 0;
+
+    ngx_log_error(NGX_LOG_NOTICE, ctx->request->connection->log, 0,
+                  "kiro: the notice of a tool call that the service had cut "
+                  "does not fit into the request; the conversation's next "
+                  "request tells the model");
 }
 
 
@@ -105,8 +124,9 @@ ngx_http_kiro_notice_give(ngx_http_kiro_ctx_t *ctx)
 void
 ngx_http_kiro_notice_retry(ngx_http_kiro_ctx_t *ctx)
 {
-    ngx_str_t        tools;
-    kiro_reply_info  info;
+    ngx_str_t          tools;
+    kiro_reply_info    info;
+    kiro_request_info  told;
 
     if (!ctx->conf->truncation_notice || ctx->reply == NULL
         || ctx->call != KIRO_CALL_MODEL)
@@ -134,13 +154,11 @@ ngx_http_kiro_notice_retry(ngx_http_kiro_ctx_t *ctx)
                   "kiro: the service cut the call of the tool \"%V\"; the next "
                   "attempt tells the model", &tools);
 
-    if (ctx->notice.len == 0) {
-        ctx->notice = tools;
-    }
-
     /* for another request, if this one fails; a good answer removes it */
 
-    ctx->notice_serial = ngx_http_kiro_notice_put(ctx, &info.lost_calls);
+    kiro_request_get_info(ctx->kreq, &told);
+
+    ctx->notice_serial = ngx_http_kiro_notice_put(ctx, &told.lost_calls);
 }
 
 
@@ -207,6 +225,23 @@ ngx_http_kiro_notice_names(ngx_http_kiro_ctx_t *ctx, kiro_str *tools,
 }
 
 
+/* the entry of the request's conversation, with the lock held */
+
+static ngx_http_kiro_loss_t *
+ngx_http_kiro_notice_lock(ngx_http_kiro_ctx_t *ctx, u_char *key)
+{
+    ngx_http_kiro_zone_t  *zone;
+
+    zone = ctx->peer->account->zone;
+
+    ngx_http_kiro_notice_key(ctx, key);
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    return ngx_http_kiro_notice_find(zone->sh, key);
+}
+
+
 /* clients must not learn of each other's conversations */
 
 static void
@@ -242,11 +277,7 @@ ngx_http_kiro_notice_put(ngx_http_kiro_ctx_t *ctx, kiro_str *tools)
     zone = ctx->peer->account->zone;
     sh = zone->sh;
 
-    ngx_http_kiro_notice_key(ctx, key);
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    loss = ngx_http_kiro_notice_find(sh, key);
+    loss = ngx_http_kiro_notice_lock(ctx, key);
 
     if (loss == NULL) {
 
@@ -289,22 +320,16 @@ static void
 ngx_http_kiro_notice_drop(ngx_http_kiro_ctx_t *ctx)
 {
     u_char                 key[16];
-    ngx_http_kiro_shm_t   *sh;
     ngx_http_kiro_loss_t  *loss;
     ngx_http_kiro_zone_t  *zone;
 
     zone = ctx->peer->account->zone;
-    sh = zone->sh;
 
-    ngx_http_kiro_notice_key(ctx, key);
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    loss = ngx_http_kiro_notice_find(sh, key);
+    loss = ngx_http_kiro_notice_lock(ctx, key);
 
     if (loss && loss->serial == ctx->notice_serial) {
         loss->serial = 0;
-        sh->lost--;
+        zone->sh->lost--;
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);

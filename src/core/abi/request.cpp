@@ -295,6 +295,8 @@ void kiro_request_get_info(const kiro_request *req, kiro_request_info *info) {
     info->stream = req->conversation.stream;
     info->call = req->search_query.empty() ? KIRO_CALL_MODEL : KIRO_CALL_SEARCH;
     info->tools = req->upstream.tools.size();
+    info->notice = !req->upstream.notice.empty();
+    info->lost_calls = str(req->upstream.lost.names);
 }
 
 kiro_status kiro_request_write(kiro_request *req, kiro_wire wire, kiro_str profile_arn, kiro_str *body,

@@ -44,9 +44,13 @@ void add_names(LostCalls &lost, std::span<const std::string_view> names) {
     lost.names = std::move(joined);
 }
 
+void add_names(LostCalls &lost, std::string_view names) {
+    add_names(lost, split(names));
+}
+
 std::string lost_calls_notice(std::string_view names) {
     LostCalls lost;
-    add_names(lost, split(names));
+    add_names(lost, names);
     const std::vector<std::string_view> tools = split(lost.names);
     const bool many = tools.size() > 1;
     std::string text = "[Note of the API gateway: your previous answer was cut off before ";

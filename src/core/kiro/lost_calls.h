@@ -14,6 +14,7 @@ struct LostCalls {
 
 // What cannot be the name of a tool, is there already or does not fit is left out.
 void add_names(LostCalls &lost, std::span<const std::string_view> names);
+void add_names(LostCalls &lost, std::string_view names); // joined
 
 // For the model, as the contents of a JSON string. names as in LostCalls, or anything else.
 std::string lost_calls_notice(std::string_view names);

@@ -72,8 +72,8 @@ Request prepare(chat::Conversation &conversation, const Target &target) {
 }
 
 void add_notice(std::string_view names, chat::Arena &arena, Request &request) {
-    if (request.notice.empty())
-        request.notice.push_back(arena.keep(lost_calls_notice(names)));
+    add_names(request.lost, names);
+    request.notice.assign(1, arena.keep(lost_calls_notice(request.lost.names)));
 }
 
 } // namespace kiro::kiro

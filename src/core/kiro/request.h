@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/chat/conversation.h"
+#include "core/kiro/lost_calls.h"
 #include "core/kiro/model_choice.h"
 #include "core/kiro/turns.h"
 #include "kiro/request.h"
@@ -26,6 +27,7 @@ struct Request {
     std::vector<Raw> system;
     Turns turns;              // the last one is the current message
     std::vector<Raw> notice;  // behind the text of the last turn; leaves first if the request is too large
+    LostCalls lost;           // what the notice tells of
     std::vector<Raw> closing; // behind the notice
     std::vector<ToolSpec> tools;
     std::vector<chat::ToolAlias> aliases;
