@@ -7,11 +7,9 @@
 
 #include "core/json/raw.h"
 #include "core/json/reader.h"
-#include "core/json/validate.h"
 #include "core/json/writer.h"
 #include "core/kiro/catalogue.h"
-#include "core/kiro/credential.h"
-#include "core/kiro/errors.h"
+#include "core/kiro/management.h"
 
 namespace kiro::kiro {
 
@@ -19,17 +17,10 @@ namespace {
 
 constexpr size_t max_pages = 16;
 constexpr size_t max_entries = 1024;
-constexpr size_t max_text = 4096;
 constexpr size_t max_next = 4096;
 
 std::string_view view(kiro_str s) {
     return s.len == 0 ? std::string_view() : std::string_view(s.data, s.len);
-}
-
-bool is_header_text(std::string_view text) {
-    return std::all_of(text.begin(), text.end(), [](char c) {
-        return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
-    });
 }
 
 std::string query_body(const kiro_models_query &query) {
@@ -54,26 +45,7 @@ uint32_t count_of(json::Value value) {
     return number >= 1 && number <= 4e9 ? static_cast<uint32_t>(number) : 0;
 }
 
-std::string text_of(json::Value value) {
-    if (!value.is_string())
-        return {};
-    std::string text = json::unescaped(value.string());
-    if (text.size() > max_text)
-        text.clear();
-    for (char &c : text) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-            c = ' ';
-    }
-    return text;
-}
-
-// Calls visit for each member of an object, and not at all for anything else.
-template <class Visitor> void each_member(json::Value value, Visitor &&visit) {
-    if (value.is_object())
-        value.members(visit);
-}
-
-// The same for the properties that a JSON schema defines.
+// Visits the properties that a JSON schema defines.
 template <class Visitor> void each_property(json::Value schema, Visitor &&visit) {
     each_member(schema, [&](std::string_view key, json::Value value) {
         if (key == "properties")
@@ -148,74 +120,13 @@ ReasoningFacts reasoning_of(json::Value schema) {
     return facts;
 }
 
-const char *hint(int status) {
-    return status >= 300 && status < 400                     ? "a redirect, check management_endpoint"
-           : status == 404 || status == 405 || status == 415 ? "no such service there, check "
-                                                               "management_endpoint"
-                                                             : nullptr;
-}
-
-kiro_status refused(int status, std::string_view type, std::string_view body, kiro_failure *f) {
-    kiro_failure reason;
-    Refusal refusal;
-    refusal.status = status;
-    refusal.type = type;
-    refusal.body = body;
-    classify(refusal, reason);
-    const char *text = hint(status);
-    kiro_failure_set(f, reason.kind, "the management host answered %d: %s", status,
-                     text != nullptr ? text : reason.message);
-    f->retry_after_ms = reason.retry_after_ms;
-    f->upstream_status = status;
-    return KIRO_ERROR;
-}
-
-kiro_status unusable(kiro_failure *f, const char *what) {
-    kiro_failure_set(f, KIRO_FAIL_UPSTREAM_PROTOCOL, "the management host's answer %s", what);
-    f->upstream_status = 200;
-    return KIRO_ERROR;
-}
-
 } // namespace
 
 std::optional<Secret> models_request(const kiro_models_query &query, kiro_failure *f) {
-    std::string_view prefix = view(query.prefix);
-    if (!is_token(view(query.token))) {
-        kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED, "there is no access token");
-        return std::nullopt;
-    }
-    if (!is_token(view(query.host)) || !is_header_text(view(query.user_agent)) ||
-        (!prefix.empty() && (!is_token(prefix) || prefix.front() != '/'))) {
-        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "the management endpoint or the user agent is malformed");
-        return std::nullopt;
-    }
     const std::string body = query_body(query);
-
-    Secret out;
-    out.reserve(body.size() + query.token.len + prefix.size() + query.host.len + query.user_agent.len + 512);
-    out.append("POST ");
-    out.append(prefix);
-    out.append(prefix.ends_with('/') ? "" : "/");
-    out.append(" HTTP/1.1\r\nHost: ");
-    out.append(view(query.host));
-    if (query.user_agent.len > 0) {
-        out.append("\r\nUser-Agent: ");
-        out.append(view(query.user_agent));
-    }
-    out.append("\r\nAuthorization: Bearer ");
-    out.append(view(query.token));
-    if (query.login == KIRO_LOGIN_API_KEY)
-        out.append("\r\nTokenType: API_KEY");
-    else if (query.login == KIRO_LOGIN_EXTERNAL)
-        out.append("\r\nTokenType: EXTERNAL_IDP");
-    out.append("\r\nContent-Type: application/x-amz-json-1.0"
-               "\r\nX-Amz-Target: KiroControlPlaneBearerService.ListAvailableModels"
-               "\r\nx-amzn-codewhisperer-optout: true"
-               "\r\nAccept: application/json\r\nContent-Length: ");
-    out.append(std::to_string(body.size()));
-    out.append("\r\nConnection: close\r\n\r\n");
-    out.append(body);
-    return out;
+    return management_request({"ListAvailableModels", query.login, view(query.token), view(query.host),
+                               view(query.prefix), view(query.user_agent), body},
+                              f);
 }
 
 // What a member that is missing or null leaves open the built-in table fills, but not the schema: without one
@@ -303,17 +214,14 @@ void ModelList::read_page(std::string_view body) {
 kiro_status ModelList::add_page(int status, std::string_view error_type, std::string_view body,
                                 kiro_failure *f) {
     if (status != 200)
-        return refused(status, error_type, body, f);
-    if (!json::validate(body))
-        return unusable(f, "is not JSON, check management_endpoint");
-    const size_t start = body.find_first_not_of(" \t\r\n");
-    if (body[start] != '{')
-        return unusable(f, "is no JSON object, check management_endpoint");
+        return management_refused(status, error_type, body, f);
+    if (!is_management_page(body, f))
+        return KIRO_ERROR;
     read_page(body);
     if (!next_.empty())
         return KIRO_AGAIN;
     if (entries_.empty())
-        return unusable(f, "lists no model");
+        return management_unusable(f, "lists no model");
     return KIRO_OK;
 }
 
