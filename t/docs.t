@@ -27,7 +27,7 @@ my @refused = $account =~ /ngx_string\("(\w+)"\), 2,\s+ngx_http_kiro_account_not
 my ($block) = $docs =~ /\| inside the block(.*?)\n\n/s;
 my ($refused) = $docs =~ /^((?:`\w+`[, and]*)+ are refused)/m;
 my %refused = map { $_ => 1 } @refused;
-same('account', [ grep { !$refused{$_} } $account =~ /\{ ngx_string\("(\w+)"\), 2,/g ], [ $block =~ /^\| `(\w+)/mg ]);
+same('account', [ grep { !$refused{$_} } $account =~ /\{ ngx_string\("(\w+)"\), \d,/g ], [ $block =~ /^\| `(\w+)/mg ]);
 is_deeply([ sort $refused =~ /`(\w+)`/g ], [ sort @refused ], 'account: what is refused is named');
 
 my ($table) = $docs =~ /\| variable \| value \|(.*?)\n\n/s;

@@ -21,6 +21,7 @@
 #include <kiro/store.h>
 
 #include "ngx_http_kiro_compat.h"
+#include "ngx_http_kiro_connect.h"
 
 
 #define NGX_HTTP_KIRO_VERSION        "0.1.0"
@@ -44,7 +45,6 @@
 #define NGX_HTTP_KIRO_ID_LEN         24
 
 
-typedef struct ngx_http_kiro_account_s  ngx_http_kiro_account_t;
 typedef struct ngx_http_kiro_refresh_s  ngx_http_kiro_refresh_t;
 typedef struct ngx_http_kiro_fetch_s    ngx_http_kiro_fetch_t;
 typedef struct ngx_http_kiro_models_s   ngx_http_kiro_models_t;
@@ -160,28 +160,17 @@ typedef struct {
 
 /* configuration */
 
-/* where a control-plane request goes: addresses are known at start */
-
-typedef struct {
-    ngx_str_t                        host;        /* Host, SNI, verification */
-    ngx_str_t                        prefix;      /* path of the URL or "" */
-    ngx_addr_t                      *addrs;
-    ngx_uint_t                       naddrs;
-    unsigned                         ssl:1;
-} ngx_http_kiro_endpoint_t;
-
-
 /* the hosts of an API region */
 
 typedef struct {
     ngx_str_t                        name;
     ngx_str_t                        service_host; /* runtime.{region}... */
-    ngx_str_t                        host;        /* Host of the runtime */
-    ngx_str_t                        prefix;      /* path of the endpoint */
     ngx_http_upstream_srv_conf_t    *upstream;    /* NULL: has no address */
     ngx_http_complex_value_t         ssl_name;
+    ngx_http_kiro_endpoint_t         runtime;
     ngx_http_kiro_endpoint_t         management;
-    unsigned                         ssl:1;
+    unsigned                         grouped:1;   /* "upstream" is a block */
+    unsigned                         spare:1;     /* may be without address */
     unsigned                         has_management:1;
     unsigned                         legacy:1;    /* amazonaws.com */
 } ngx_http_kiro_region_t;
@@ -212,6 +201,12 @@ struct ngx_http_kiro_account_s {
     kiro_credential                 *credential;  /* as read by the master */
 
     ngx_ssl_t                       *ssl;
+    ngx_resolver_t                  *resolver;    /* NULL: addresses of the start */
+    ngx_msec_t                       resolver_timeout;
+    ngx_int_t                        keepalive;   /* idle connections */
+    ngx_msec_t                       keepalive_timeout;
+    ngx_http_kiro_endpoint_t        *proxy;
+    ngx_str_t                        proxy_authorization;
     ngx_http_kiro_region_t          *regions;     /* one, or the profile ARN's */
     ngx_uint_t                       nregions;
     ngx_http_kiro_endpoint_t         auth;
@@ -325,6 +320,7 @@ typedef enum {
     NGX_HTTP_KIRO_TOKEN = 0,         /* needs a token */
     NGX_HTTP_KIRO_WAIT_TOKEN,
     NGX_HTTP_KIRO_BACKOFF,
+    NGX_HTTP_KIRO_CONNECT,           /* no idle connection */
     NGX_HTTP_KIRO_ATTEMPT,           /* a subrequest runs, nothing was sent */
     NGX_HTTP_KIRO_STREAM,            /* a subrequest runs, headers were sent */
     NGX_HTTP_KIRO_DONE
@@ -378,6 +374,8 @@ struct ngx_http_kiro_ctx_s {
     ngx_uint_t                       state;
     ngx_uint_t                       outcome;
     ngx_http_kiro_attempt_t          attempt;
+    ngx_http_kiro_connect_t         *connect;
+    ngx_http_kiro_conn_t            *conn;        /* of the next attempt */
     ngx_http_kiro_token_t            token;
     ngx_str_t                        body;        /* Kiro JSON */
 
@@ -416,6 +414,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         stream:1;
     unsigned                         refreshed:1;
     unsigned                         once:1;      /* KIRO_RETRY_ONCE was made */
+    unsigned                         stale:1;     /* no idle connection again */
     unsigned                         waiting:1;   /* in the account's queue */
     unsigned                         first_seen:1;
     unsigned                         answered:1;  /* by the service */
@@ -470,9 +469,29 @@ ngx_int_t ngx_http_kiro_endpoint_settle(ngx_conf_t *cf,
 ngx_http_kiro_region_t *ngx_http_kiro_region(ngx_http_kiro_account_t *account,
     ngx_str_t *arn, kiro_failure *f);
 
+/* ngx_http_kiro_host.c */
+ngx_int_t ngx_http_kiro_host_parse(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account, ngx_str_t *value, char *name,
+    ngx_http_kiro_endpoint_t *ep);
+ngx_int_t ngx_http_kiro_host_resolve(ngx_conf_t *cf, ngx_uint_t level,
+    char *name, ngx_http_kiro_endpoint_t *ep);
+ngx_http_upstream_srv_conf_t *ngx_http_kiro_host_block(ngx_conf_t *cf,
+    ngx_http_kiro_endpoint_t *ep);
+ngx_http_upstream_srv_conf_t *ngx_http_kiro_host_upstream(ngx_conf_t *cf,
+    ngx_http_kiro_endpoint_t *ep);
+
+/* ngx_http_kiro_dial.c */
+void ngx_http_kiro_dial(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_dialled(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_hang_up(ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_peer_init(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+
 /* ngx_http_kiro_exchange.c */
 void ngx_http_kiro_exchange_start(ngx_http_request_t *r);
 void ngx_http_kiro_exchange_wake(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_exchange_launch(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_park(ngx_http_request_t *r);
 void ngx_http_kiro_first_token(ngx_http_kiro_ctx_t *ctx);
 ngx_int_t ngx_http_kiro_commit(ngx_http_request_t *r,
@@ -605,8 +624,8 @@ typedef void (*ngx_http_kiro_fetch_pt)(void *data, kiro_http *http,
     const char *error);
 
 ngx_http_kiro_fetch_t *ngx_http_kiro_fetch(ngx_http_kiro_endpoint_t *ep,
-    ngx_ssl_t *ssl, ngx_flag_t verify, ngx_str_t *request, ngx_msec_t timeout,
-    ngx_log_t *log, ngx_http_kiro_fetch_pt handler, void *data);
+    ngx_str_t *request, ngx_msec_t timeout, ngx_log_t *log,
+    ngx_http_kiro_fetch_pt handler, void *data);
 void ngx_http_kiro_fetch_cancelable(ngx_http_kiro_fetch_t *fetch);
 void ngx_http_kiro_fetch_abort(ngx_http_kiro_fetch_t *fetch);
 

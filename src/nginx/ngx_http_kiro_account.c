@@ -15,6 +15,8 @@ static char *ngx_http_kiro_account_not_built(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_kiro_account_models_interval(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+static char *ngx_http_kiro_account_resolver(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static void ngx_http_kiro_account_cleanup(void *data);
 
 
@@ -26,7 +28,10 @@ static ngx_conf_enum_t  ngx_http_kiro_wires[] = {
 };
 
 
-/* directives of the block, with the number of their arguments as type */
+/*
+ * Directives of the block, with the number of their arguments as type; 0: any
+ * above one.
+ */
 
 static ngx_command_t  ngx_http_kiro_account_commands[] = {
 
@@ -43,9 +48,6 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
       ngx_http_kiro_account_not_built, 0, 0, NULL },
 
     { ngx_string("write_back"), 2,
-      ngx_http_kiro_account_not_built, 0, 0, NULL },
-
-    { ngx_string("resolver"), 2,
       ngx_http_kiro_account_not_built, 0, 0, NULL },
 
     { ngx_string("state_path"), 2, ngx_conf_set_path_slot, 0,
@@ -95,6 +97,17 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
 
     { ngx_string("ssl_name"), 2, ngx_conf_set_str_slot, 0,
       offsetof(ngx_http_kiro_account_t, ssl_name), NULL },
+
+    { ngx_string("resolver"), 0, ngx_http_kiro_account_resolver, 0, 0, NULL },
+
+    { ngx_string("resolver_timeout"), 2, ngx_conf_set_msec_slot, 0,
+      offsetof(ngx_http_kiro_account_t, resolver_timeout), NULL },
+
+    { ngx_string("keepalive"), 2, ngx_conf_set_num_slot, 0,
+      offsetof(ngx_http_kiro_account_t, keepalive), NULL },
+
+    { ngx_string("keepalive_timeout"), 2, ngx_conf_set_msec_slot, 0,
+      offsetof(ngx_http_kiro_account_t, keepalive_timeout), NULL },
 
       ngx_null_command
 };
@@ -168,6 +181,9 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     account->token_timeout = NGX_CONF_UNSET_MSEC;
     account->models_interval = NGX_CONF_UNSET_MSEC;
     account->ssl_verify = NGX_CONF_UNSET;
+    account->resolver_timeout = NGX_CONF_UNSET_MSEC;
+    account->keepalive = NGX_CONF_UNSET;
+    account->keepalive_timeout = NGX_CONF_UNSET_MSEC;
     account->file = cf->conf_file->file.name.data;
     account->line = cf->conf_file->line;
 
@@ -192,6 +208,9 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_msec_value(account->token_timeout, 30000);
     ngx_conf_init_msec_value(account->models_interval, 1800000);
     ngx_conf_init_value(account->ssl_verify, 1);
+    ngx_conf_init_msec_value(account->resolver_timeout, 5000);
+    ngx_conf_init_value(account->keepalive, 16);
+    ngx_conf_init_msec_value(account->keepalive_timeout, 55000);
 
     if (account->source.path == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -233,7 +252,7 @@ ngx_http_kiro_account_directive(ngx_conf_t *cf, ngx_command_t *dummy,
             continue;
         }
 
-        if (cmd->type != cf->args->nelts) {
+        if (cmd->type ? cmd->type != cf->args->nelts : cf->args->nelts < 2) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid number of arguments in \"%V\" directive",
                                &value[0]);
@@ -311,6 +330,25 @@ ngx_http_kiro_account_models_interval(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_kiro_account_resolver(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kiro_account_t *account = conf;
+
+    ngx_str_t  *value;
+
+    if (account->resolver) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    account->resolver = ngx_resolver_create(cf, &value[1], cf->args->nelts - 1);
+
+    return account->resolver ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

@@ -16,9 +16,8 @@ static ngx_int_t ngx_http_kiro_endpoint_regions(ngx_conf_t *cf,
 static ngx_int_t ngx_http_kiro_endpoint_runtime(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account, ngx_http_kiro_region_t *region,
     ngx_uint_t spare);
-static ngx_int_t ngx_http_kiro_endpoint_resolved(ngx_conf_t *cf,
-    ngx_http_kiro_account_t *account, ngx_url_t *u,
-    ngx_http_upstream_srv_conf_t **upstream);
+static ngx_int_t ngx_http_kiro_endpoint_upstream(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account, ngx_http_kiro_region_t *region);
 static ngx_int_t ngx_http_kiro_endpoint_auth(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
 static ngx_int_t ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
@@ -26,9 +25,6 @@ static ngx_int_t ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
 static u_char *ngx_http_kiro_endpoint_by_region(ngx_str_t *value);
 static ngx_int_t ngx_http_kiro_endpoint_in_region(ngx_conf_t *cf,
     ngx_str_t *value, ngx_str_t *region, ngx_str_t *out);
-static ngx_int_t ngx_http_kiro_endpoint_url(ngx_conf_t *cf,
-    ngx_http_kiro_account_t *account, ngx_str_t *value, char *name,
-    ngx_url_t *u, ngx_uint_t *ssl);
 
 
 /* stands in URLs and names for the region in use */
@@ -51,7 +47,7 @@ ngx_int_t
 ngx_http_kiro_endpoint_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 {
     ngx_str_t                known;
-    ngx_uint_t               i, n;
+    ngx_uint_t               i;
     ngx_http_kiro_region_t  *region;
 
     if (ngx_http_kiro_endpoint_ssl(cf, account) != NGX_OK
@@ -59,8 +55,6 @@ ngx_http_kiro_endpoint_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
     {
         return NGX_ERROR;
     }
-
-    n = 0;
 
     for (i = 0; i < account->nregions; i++) {
 
@@ -77,16 +71,6 @@ ngx_http_kiro_endpoint_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
         {
             return NGX_ERROR;
         }
-
-        n += (region->upstream != NULL);
-    }
-
-    if (n == 0) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "kiro_account \"%V\": no host of the service has an "
-                      "address, check the name server, in %s:%ui",
-                      &account->name, account->file, account->line);
-        return NGX_ERROR;
     }
 
     return ngx_http_kiro_endpoint_auth(cf, account);
@@ -279,45 +263,6 @@ ngx_http_kiro_endpoint_ssl(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 }
 
 
-/* splits off the scheme and lets nginx parse the rest */
-
-static ngx_int_t
-ngx_http_kiro_endpoint_url(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
-    ngx_str_t *value, char *name, ngx_url_t *u, ngx_uint_t *ssl)
-{
-    size_t  add;
-
-    if (value->len > 8
-        && ngx_strncasecmp(value->data, (u_char *) "https://", 8) == 0)
-    {
-        add = 8;
-        u->default_port = 443;
-        *ssl = 1;
-
-    } else if (value->len > 7
-               && ngx_strncasecmp(value->data, (u_char *) "http://", 7) == 0)
-    {
-        add = 7;
-        u->default_port = 80;
-        *ssl = 0;
-
-    } else {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "kiro_account \"%V\": \"%s %V\" must begin with "
-                      "\"https://\" or \"http://\" in %s:%ui",
-                      &account->name, name, value, account->file,
-                      account->line);
-        return NGX_ERROR;
-    }
-
-    u->url.data = value->data + add;
-    u->url.len = value->len - add;
-    u->uri_part = 1;
-
-    return NGX_OK;
-}
-
-
 static u_char *
 ngx_http_kiro_endpoint_by_region(ngx_str_t *value)
 {
@@ -363,9 +308,7 @@ static ngx_int_t
 ngx_http_kiro_endpoint_runtime(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
     ngx_http_kiro_region_t *region, ngx_uint_t spare)
 {
-    ngx_str_t   url;
-    ngx_url_t   u;
-    ngx_uint_t  ssl;
+    ngx_str_t  url;
 
     region->service_host.len = sizeof("runtime..kiro.dev") - 1
                                + region->name.len;
@@ -399,110 +342,58 @@ ngx_http_kiro_endpoint_runtime(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
         ngx_sprintf(url.data, "https://%V", &region->service_host);
     }
 
-    ngx_memzero(&u, sizeof(ngx_url_t));
+    region->spare = spare;
 
-    if (ngx_http_kiro_endpoint_url(cf, account, &url, "endpoint", &u, &ssl)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (spare) {
-        if (ngx_http_kiro_endpoint_resolved(cf, account, &u, &region->upstream)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (region->upstream == NULL) {
-            return NGX_OK;
-        }
-
-    } else {
-        u.no_resolve = 1;
-
-        region->upstream = ngx_http_upstream_add(cf, &u, 0);
-        if (region->upstream == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    region->ssl = ssl;
-    region->prefix = u.uri;
-
-    while (region->prefix.len
-           && region->prefix.data[region->prefix.len - 1] == '/')
-    {
-        region->prefix.len--;
-    }
-
-    region->host = u.host;
-
-    return NGX_OK;
+    return ngx_http_kiro_host_parse(cf, account, &url, "endpoint",
+                                    &region->runtime);
 }
 
 
-/* an upstream with the addresses that the host has now, or none */
+/* how attempts get to the region's host; a spare one may have no address */
 
 static ngx_int_t
-ngx_http_kiro_endpoint_resolved(ngx_conf_t *cf,
-    ngx_http_kiro_account_t *account, ngx_url_t *u,
-    ngx_http_upstream_srv_conf_t **upstream)
+ngx_http_kiro_endpoint_upstream(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
+    ngx_http_kiro_region_t *region)
 {
-    ngx_addr_t                    *addrs;
-    ngx_uint_t                     naddrs;
-    ngx_http_upstream_server_t    *server;
-    ngx_http_upstream_srv_conf_t  *uscf;
+    ngx_int_t                  rc;
+    ngx_uint_t                 level;
+    ngx_http_kiro_endpoint_t  *ep;
 
-    if (ngx_parse_url(cf->pool, u) != NGX_OK) {
+    ep = &region->runtime;
 
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "kiro_account \"%V\": %s \"%V\"; profiles of that region "
-                      "cannot be used", &account->name,
-                      u->err ? u->err : "invalid address", &u->url);
+    region->upstream = ngx_http_kiro_host_block(cf, ep);
 
-        *upstream = NULL;
+    if (region->upstream) {
+
+        if (!ep->no_port) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "kiro_account \"%V\": upstream \"%V\" may not have "
+                          "port %d in %s:%ui", &account->name, &ep->name,
+                          (int) ep->port, account->file, account->line);
+            return NGX_ERROR;
+        }
+
+        region->grouped = 1;
+        ep->host = region->service_host;
+
         return NGX_OK;
     }
 
-    addrs = u->addrs;
-    naddrs = u->naddrs;
+    level = region->spare ? NGX_LOG_WARN : NGX_LOG_EMERG;
 
-    u->no_resolve = 1;
-    u->naddrs = 0;
+    rc = ngx_http_kiro_host_resolve(cf, level, "endpoint", ep);
 
-    uscf = ngx_http_upstream_add(cf, u, 0);
-    if (uscf == NULL) {
-        return NGX_ERROR;
-    }
-
-    *upstream = uscf;
-
-    if (uscf->servers) {
+    if (rc == NGX_DECLINED && region->spare) {
         return NGX_OK;
     }
 
-    uscf->servers = ngx_array_create(cf->pool, 1,
-                                     sizeof(ngx_http_upstream_server_t));
-    if (uscf->servers == NULL) {
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
-    server = ngx_array_push(uscf->servers);
-    if (server == NULL) {
-        return NGX_ERROR;
-    }
+    region->upstream = ngx_http_kiro_host_upstream(cf, ep);
 
-    ngx_memzero(server, sizeof(ngx_http_upstream_server_t));
-
-    server->name = u->url;
-    server->addrs = addrs;
-    server->naddrs = naddrs;
-    server->weight = 1;
-    server->max_fails = 1;
-    server->fail_timeout = 10;
-
-    return NGX_OK;
+    return region->upstream ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -515,42 +406,48 @@ ngx_http_kiro_endpoint_resolved(ngx_conf_t *cf,
 ngx_int_t
 ngx_http_kiro_endpoint_settle(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 {
-    u_char                  *p;
-    ngx_uint_t               i;
-    ngx_http_kiro_region_t  *region;
+    u_char                    *p;
+    ngx_uint_t                 i, n;
+    ngx_http_kiro_region_t    *region;
+    ngx_http_kiro_endpoint_t  *ep;
+
+    n = 0;
 
     for (i = 0; i < account->nregions; i++) {
 
         region = &account->regions[i];
+        ep = &region->runtime;
+
+        if (ngx_http_kiro_endpoint_upstream(cf, account, region) != NGX_OK) {
+            return NGX_ERROR;
+        }
 
         if (region->upstream == NULL) {
             continue;
         }
 
-        if (account->ssl_name.len) {
-            if (ngx_http_kiro_endpoint_in_region(cf, &account->ssl_name,
-                                                 &region->name, &region->host)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+        n++;
 
-        } else if (region->upstream->flags & NGX_HTTP_UPSTREAM_CREATE) {
-            region->host = region->service_host;
+        if (account->ssl_name.len
+            && ngx_http_kiro_endpoint_in_region(cf, &account->ssl_name,
+                                                &region->name, &ep->host)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
         }
 
-        p = ngx_pnalloc(cf->pool, region->host.len + 1);
+        p = ngx_pnalloc(cf->pool, ep->host.len + 1);
         if (p == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_cpystrn(p, region->host.data, region->host.len + 1);
+        ngx_cpystrn(p, ep->host.data, ep->host.len + 1);
 
-        region->host.data = p;
-        region->ssl_name.value = region->host;
+        ep->host.data = p;
+        region->ssl_name.value = ep->host;
 
-        region->legacy = region->host.len > sizeof(".amazonaws.com") - 1
-                         && ngx_strncasecmp(region->host.data + region->host.len
+        region->legacy = ep->host.len > sizeof(".amazonaws.com") - 1
+                         && ngx_strncasecmp(ep->host.data + ep->host.len
                                             - (sizeof(".amazonaws.com") - 1),
                                             (u_char *) ".amazonaws.com",
                                             sizeof(".amazonaws.com") - 1)
@@ -561,6 +458,15 @@ ngx_http_kiro_endpoint_settle(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
         }
 
         account->has_management |= region->has_management;
+    }
+
+    if (n == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "kiro_account \"%V\": no host of the service has an "
+                      "address, check the name server or "
+                      "add \"resolver\" or \"proxy\", in %s:%ui",
+                      &account->name, account->file, account->line);
+        return NGX_ERROR;
     }
 
     return NGX_OK;
@@ -577,10 +483,11 @@ static ngx_int_t
 ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account, ngx_http_kiro_region_t *region)
 {
-    ngx_str_t              url;
-    ngx_url_t              u;
-    ngx_uint_t             ssl;
-    kiro_credential_view   view;
+    ngx_int_t                  rc;
+    ngx_str_t                  url;
+    ngx_uint_t                 level;
+    kiro_credential_view       view;
+    ngx_http_kiro_endpoint_t  *ep;
 
     kiro_credential_get(account->credential, &view);
 
@@ -597,9 +504,9 @@ ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
 
     if (url.len == 0) {
 
-        if (!(region->upstream->flags & NGX_HTTP_UPSTREAM_CREATE)
-            && (region->upstream->host.len != region->service_host.len
-                || ngx_strncasecmp(region->upstream->host.data,
+        if (!region->grouped
+            && (region->runtime.name.len != region->service_host.len
+                || ngx_strncasecmp(region->runtime.name.data,
                                    region->service_host.data,
                                    region->service_host.len)
                    != 0))
@@ -619,41 +526,33 @@ ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
                     &region->name);
     }
 
-    ngx_memzero(&u, sizeof(ngx_url_t));
+    ep = &region->management;
 
-    if (ngx_http_kiro_endpoint_url(cf, account, &url, "management_endpoint", &u,
-                                  &ssl)
+    if (ngx_http_kiro_host_parse(cf, account, &url, "management_endpoint", ep)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
+    level = account->management_endpoint.len ? NGX_LOG_EMERG : NGX_LOG_WARN;
 
-        if (account->management_endpoint.len == 0) {
-            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                          "kiro_account \"%V\": %s \"%V\", the built-in list "
-                          "of models is used and profiles cannot be looked up",
-                          &account->name,
-                          u.err ? u.err : "invalid address", &url);
-            return NGX_OK;
-        }
+    rc = ngx_http_kiro_host_resolve(cf, level, "management_endpoint", ep);
 
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "kiro_account \"%V\": %s in \"management_endpoint\" "
-                      "\"%V\" in %s:%ui", &account->name,
-                      u.err ? u.err : "invalid address", &url, account->file,
-                      account->line);
+    if (rc == NGX_DECLINED && level == NGX_LOG_WARN) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "kiro_account \"%V\": the built-in list of models is used "
+                      "and profiles cannot be looked up", &account->name);
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
-    region->management.host = account->ssl_name.len
-                              && account->management_endpoint.len
-                              ? region->host : u.host;
-    region->management.prefix = u.uri;
-    region->management.addrs = u.addrs;
-    region->management.naddrs = u.naddrs;
-    region->management.ssl = ssl;
+    if (account->ssl_name.len && account->management_endpoint.len) {
+        ep->host = region->runtime.host;
+    }
+
     region->has_management = 1;
 
     return NGX_OK;
@@ -663,12 +562,11 @@ ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
 static ngx_int_t
 ngx_http_kiro_endpoint_auth(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 {
-    size_t                 len;
-    ngx_str_t              url;
-    ngx_url_t              u;
-    ngx_uint_t             ssl;
-    kiro_credential_view   view;
-    u_char                 buf[512];
+    size_t                     len;
+    ngx_str_t                  url;
+    kiro_credential_view       view;
+    ngx_http_kiro_endpoint_t  *ep;
+    u_char                     buf[512];
 
     kiro_credential_get(account->credential, &view);
 
@@ -696,37 +594,23 @@ ngx_http_kiro_endpoint_auth(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
         ngx_memcpy(url.data, buf, len);
     }
 
-    ngx_memzero(&u, sizeof(ngx_url_t));
+    ep = &account->auth;
 
-    if (ngx_http_kiro_endpoint_url(cf, account, &url, "auth_endpoint", &u, &ssl)
-        != NGX_OK)
+    if (ngx_http_kiro_host_parse(cf, account, &url, "auth_endpoint", ep)
+        != NGX_OK
+        || ngx_http_kiro_host_resolve(cf, NGX_LOG_EMERG, "auth_endpoint", ep)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "kiro_account \"%V\": %s in \"auth_endpoint\" \"%V\" "
-                      "in %s:%ui", &account->name,
-                      u.err ? u.err : "invalid address", &url, account->file,
-                      account->line);
-        return NGX_ERROR;
+    if (account->ssl_name.len && account->auth_endpoint.len
+        && !ngx_http_kiro_endpoint_by_region(&account->ssl_name))
+    {
+        ep->host = account->ssl_name;
     }
 
-    account->auth.host = account->ssl_name.len && account->auth_endpoint.len
-                         && !ngx_http_kiro_endpoint_by_region(&account->ssl_name)
-                         ? account->ssl_name : u.host;
-    account->auth.prefix = u.uri;
-    account->auth.addrs = u.addrs;
-    account->auth.naddrs = u.naddrs;
-    account->auth.ssl = ssl;
     account->has_auth = 1;
-
-    while (account->auth.prefix.len
-           && account->auth.prefix.data[account->auth.prefix.len - 1] == '/')
-    {
-        account->auth.prefix.len--;
-    }
 
     return NGX_OK;
 }

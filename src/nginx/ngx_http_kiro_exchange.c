@@ -150,6 +150,10 @@ ngx_http_kiro_exchange_run(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         ngx_http_kiro_exchange_token(r, ctx);
         return;
 
+    case NGX_HTTP_KIRO_CONNECT:
+        ngx_http_kiro_dialled(r, ctx);
+        return;
+
     case NGX_HTTP_KIRO_ATTEMPT:
     case NGX_HTTP_KIRO_STREAM:
         if (ctx->attempt.request == NULL) {
@@ -222,11 +226,9 @@ ngx_http_kiro_unwait(ngx_http_kiro_ctx_t *ctx)
 static void
 ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
-    kiro_str                     body;
-    kiro_status                  status;
-    kiro_request_info            info;
-    ngx_http_request_t          *sr;
-    ngx_http_post_subrequest_t  *ps;
+    kiro_str           body;
+    kiro_status        status;
+    kiro_request_info  info;
 
     ctx->region = ngx_http_kiro_region(ctx->peer->account, &ctx->token.arn,
                                        &ctx->failure);
@@ -254,11 +256,32 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     if (status != KIRO_OK
         || ngx_http_kiro_create_reply(ctx, info.client_model) != NGX_OK)
     {
-        goto failed;
+        kiro_failure_set(&ctx->failure, KIRO_FAIL_INTERNAL,
+                         "the gateway ran into an internal error");
+        ngx_http_kiro_exchange_fail(r, ctx);
+        return;
     }
 
     ctx->body.data = (u_char *) body.data;
     ctx->body.len = body.len;
+
+    ngx_memzero(&ctx->attempt, sizeof(ngx_http_kiro_attempt_t));
+
+    ctx->first_seen = 0;
+    ctx->outcome = NGX_HTTP_KIRO_PENDING;
+    ctx->attempts++;
+
+    ngx_http_kiro_dial(r, ctx);
+}
+
+
+/* the attempt is prepared, and has its connection if it is not nginx's matter */
+
+void
+ngx_http_kiro_exchange_launch(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_http_request_t          *sr;
+    ngx_http_post_subrequest_t  *ps;
 
     ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
     if (ps == NULL) {
@@ -268,12 +291,7 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     ps->handler = ngx_http_kiro_attempt_done;
     ps->data = ctx;
 
-    ngx_memzero(&ctx->attempt, sizeof(ngx_http_kiro_attempt_t));
-
-    ctx->first_seen = 0;
-    ctx->outcome = NGX_HTTP_KIRO_PENDING;
     ctx->state = NGX_HTTP_KIRO_ATTEMPT;
-    ctx->attempts++;
 
     if (ngx_http_subrequest(r, &r->uri, &r->args, &sr, ps,
                             NGX_HTTP_SUBREQUEST_CLONE)
@@ -500,6 +518,7 @@ ngx_http_kiro_exchange_cleanup(void *data)
     ctx->state = NGX_HTTP_KIRO_DONE;
 
     ngx_http_kiro_unwait(ctx);
+    ngx_http_kiro_hang_up(ctx);
 
     if (ctx->step.timer_set) {
         ngx_del_timer(&ctx->step);

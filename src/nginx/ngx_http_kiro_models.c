@@ -330,8 +330,7 @@ ngx_http_kiro_models_page(ngx_http_kiro_models_t *job)
     job->request.len = kiro_models_request(&query, (char *) job->request.data,
                                            len, &f);
 
-    job->fetch = ngx_http_kiro_fetch(&job->region->management, account->ssl,
-                                     account->ssl_verify, &job->request,
+    job->fetch = ngx_http_kiro_fetch(&job->region->management, &job->request,
                                      NGX_HTTP_KIRO_MODELS_TIMEOUT, job->log,
                                      ngx_http_kiro_models_fetched, job);
     if (job->fetch == NULL) {

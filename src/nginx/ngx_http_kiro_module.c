@@ -564,6 +564,10 @@ ngx_http_kiro_postconfiguration(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_kiro_init_process(ngx_cycle_t *cycle)
 {
+    if (ngx_http_kiro_egress_init_worker(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_kiro_token_init_worker(cycle);
 }
 
@@ -572,6 +576,7 @@ static void
 ngx_http_kiro_exit_process(ngx_cycle_t *cycle)
 {
     ngx_http_kiro_token_exit_worker(cycle);
+    ngx_http_kiro_egress_exit_worker(cycle);
 }
 
 

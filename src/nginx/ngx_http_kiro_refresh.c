@@ -237,8 +237,7 @@ ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job)
                                 ngx_http_kiro_str(&agent),
                                 (char *) request.data, len, &job->failure);
 
-    job->fetch = ngx_http_kiro_fetch(&account->auth, account->ssl,
-                                     account->ssl_verify, &request,
+    job->fetch = ngx_http_kiro_fetch(&account->auth, &request,
                                      account->refresh_timeout, job->log,
                                      ngx_http_kiro_refresh_fetched, job);
     if (job->fetch == NULL) {

@@ -33,6 +33,7 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         /* the upstream had closed an idle connection: nothing was tried */
 
         ctx->attempts--;
+        ctx->stale = 1;
         ctx->state = NGX_HTTP_KIRO_TOKEN;
         ngx_http_kiro_exchange_wake(ctx);
         return;

@@ -114,7 +114,7 @@ ngx_http_kiro_upstream_conf(ngx_conf_t *cf, ngx_http_kiro_loc_conf_t *klcf,
 
         ngx_str_set(&conf->module, "kiro");
 
-        if (region->ssl) {
+        if (region->runtime.ssl) {
             conf->ssl = account->ssl;
             conf->ssl_session_reuse = 1;
             conf->ssl_name = &region->ssl_name;
@@ -142,7 +142,7 @@ ngx_http_kiro_attempt_start(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 
 #if (NGX_HTTP_SSL)
 
-    if (ctx->region->ssl) {
+    if (ctx->region->runtime.ssl) {
         u->ssl = 1;
         ngx_str_set(&u->schema, "https://");
     }
@@ -268,8 +268,8 @@ ngx_http_kiro_create_request(ngx_http_request_t *sr)
     }
 
     len = sizeof("POST  HTTP/1.1" CRLF) - 1
-          + region->prefix.len + wire->path.len
-          + sizeof("Host: " CRLF) - 1 + region->host.len
+          + region->runtime.prefix.len + wire->path.len
+          + sizeof("Host: " CRLF) - 1 + region->runtime.host.len
           + sizeof("Authorization: Bearer " CRLF) - 1 + ctx->token.token.len
           + sizeof("Content-Type: " CRLF) - 1 + wire->content_type.len
           + sizeof("X-Amz-Target: " CRLF) - 1 + wire->target.len
@@ -296,7 +296,7 @@ ngx_http_kiro_create_request(ngx_http_request_t *sr)
                           "Host: %V" CRLF
                           "Authorization: Bearer %V" CRLF
                           "Content-Type: %V" CRLF,
-                          &region->prefix, &wire->path, &region->host,
+                          &region->runtime.prefix, &wire->path, &region->runtime.host,
                           &ctx->token.token, &wire->content_type);
 
     if (wire->target.len) {
