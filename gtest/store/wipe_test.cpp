@@ -167,6 +167,19 @@ void use_every_way(Scanner &scanner, const std::string &dir) {
     EXPECT_EQ(serialize(state).view(), serialize(cred).view());
     const CredentialPtr copy = own(kiro_credential_copy(state.get()));
     kiro_credential_prefer_state(copy.get(), state.get());
+
+    const std::string path = dir + "/login.json";
+    const kiro_source file{KIRO_SOURCE_CREDENTIALS_FILE, path.c_str()};
+    std::FILE *out = std::fopen(path.c_str(), "we");
+    std::setbuf(out, nullptr);
+    std::fwrite(source.view().data(), 1, source.size(), out);
+    std::fclose(out);
+    const CredentialPtr used = own(kiro_store_read_source(&file, &f));
+    ASSERT_TRUE(used) << f.message;
+    kiro_credential *found = nullptr;
+    EXPECT_EQ(kiro_store_write_back(&file, used.get(), cred.get(), &found, &f), KIRO_OK) << f.message;
+    EXPECT_EQ(kiro_store_write_back(&file, used.get(), used.get(), &found, &f), KIRO_AGAIN) << f.message;
+    kiro_credential_free(found);
     own(kiro_credential_from_refresh_token({source.view().data(), source.size()}, &f));
 }
 

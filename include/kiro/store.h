@@ -30,6 +30,20 @@ typedef struct {
 kiro_credential *kiro_store_read_source(const kiro_source *source,
     kiro_failure *f);
 
+/*
+ * Puts fresh, the result of refreshing used, into the source: tokens and expiry (and
+ * the profile ARN where the record has one and the refresh brought another), all else
+ * as it is. Only while the source holds a refresh token that was spent for fresh.
+ *   KIRO_OK     fresh is there
+ *   KIRO_AGAIN  another login is there, by somebody else; *found is that one, with ours
+ *               in its lineage
+ *   KIRO_ERROR  nothing has changed; f says why
+ * Waits for other writers, for some seconds at most. *found is NULL otherwise.
+ */
+kiro_status kiro_store_write_back(const kiro_source *source,
+    const kiro_credential *used, const kiro_credential *fresh,
+    kiro_credential **found, kiro_failure *f);
+
 /* dir/account.json; NULL with f->kind KIRO_FAIL_NONE if there is none. */
 kiro_credential *kiro_store_read_state(const char *dir, const char *account,
     kiro_failure *f);

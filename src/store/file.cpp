@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/kiro/credential.h"
@@ -248,7 +249,59 @@ bool Replacement::commit(kiro_failure *f) {
         return fail("write", f);
     }
     temporary_.clear();
+    return finish(f);
+}
+
+bool Replacement::finish(kiro_failure *f) {
     return sync_directory(directory_.get()) || fail("sync the directory of", f);
+}
+
+bool Replacement::exchange() {
+#if defined(SYS_renameat2)
+    constexpr unsigned rename_exchange = 2;
+    return syscall(SYS_renameat2, directory_.get(), temporary_.c_str(), directory_.get(), name_.c_str(),
+                   rename_exchange) == 0;
+#else
+    errno = ENOSYS;
+    return false;
+#endif
+}
+
+std::optional<Secret> Replacement::content(const std::string &name) const {
+    kiro_failure ignored;
+    return read_file(dir_ + "/" + name, Missing::is_failure, &ignored);
+}
+
+Replacement::Over Replacement::commit_over(std::string_view before, kiro_failure *f) {
+    constexpr int most_exchanges = 8;
+    const auto now = content(name_);
+    if (!now || now->view() != before) {
+        return Over::changed;
+    }
+    auto put = content(temporary_);
+    if (!exchange()) {
+        if (errno == ENOENT) {
+            return Over::changed;
+        }
+        // Not every file system can: then a moment between look and rename remains.
+        const bool plain = errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
+        return plain ? (commit(f) ? Over::done : Over::failed) : (fail("write", f), Over::failed);
+    }
+    auto taken = content(temporary_);
+    if (taken && taken->view() == before) {
+        return finish(f) ? Over::done : Over::failed;
+    }
+    // Somebody was faster by a moment: his goes back, or what has come since.
+    for (int i = 0; i < most_exchanges && exchange(); ++i) {
+        auto out = content(temporary_);
+        if (put && out && out->view() == put->view()) {
+            break;
+        }
+        put = std::move(taken);
+        taken = std::move(out);
+    }
+    finish(f);
+    return Over::changed;
 }
 
 bool replace_file(const char *dir, const std::string &name, std::string_view data, kiro_failure *f) {

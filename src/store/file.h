@@ -59,6 +59,9 @@ public:
     // Mode and owner of the file that is replaced.
     bool write_like(const struct stat &old, std::string_view data, kiro_failure *f);
     bool commit(kiro_failure *f);
+    // Only if dir/name still holds before, even if somebody else renames at the same moment.
+    enum class Over { done, changed, failed };
+    Over commit_over(std::string_view before, kiro_failure *f);
     // The errno of what failed.
     int error() const { return error_; }
 
@@ -66,6 +69,9 @@ private:
     bool create(kiro_failure *f);
     bool fill(std::string_view data, kiro_failure *f);
     bool fail(const char *what, kiro_failure *f);
+    bool finish(kiro_failure *f);
+    bool exchange();
+    std::optional<::kiro::kiro::Secret> content(const std::string &name) const;
 
     std::string dir_;
     std::string name_;

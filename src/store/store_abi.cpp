@@ -7,6 +7,7 @@
 #include "core/kiro/credential.h"
 #include "store/source.h"
 #include "store/state.h"
+#include "store/write_back.h"
 
 namespace {
 
@@ -31,6 +32,21 @@ extern "C" {
 
 kiro_credential *kiro_store_read_source(const kiro_source *source, kiro_failure *f) {
     return guarded(f, [&] { return kiro::store::read_source(*source, f); });
+}
+
+kiro_status kiro_store_write_back(const kiro_source *source, const kiro_credential *used,
+                                  const kiro_credential *fresh, kiro_credential **found, kiro_failure *f) {
+    *found = nullptr;
+    try {
+        std::optional<kiro::kiro::Credential> other;
+        const kiro_status status = kiro::store::write_back(*source, used->value, fresh->value, other, f);
+        if (other) {
+            *found = new kiro_credential{std::move(*other)};
+        }
+        return status;
+    } catch (const std::exception &error) {
+        return failed(f, error);
+    }
 }
 
 kiro_credential *kiro_store_read_state(const char *dir, const char *account, kiro_failure *f) {
