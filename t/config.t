@@ -59,6 +59,10 @@ my @good = (
     [ 'an account by variable', conf($key, 'kiro_pass $arg_account;') ],
     [ 'an upstream by name', conf('api_key_file %%FILES%%/key; endpoint https://up; ssl_name localhost;', undef,
         'upstream up { server 127.0.0.1:9; keepalive 2; }') ],
+    [ 'resolver, keepalive', conf('api_key_file %%FILES%%/key; endpoint https://nowhere.invalid; keepalive 4; keepalive_timeout 10s;
+        resolver 127.0.0.1:9 127.0.0.2:9 valid=10s; resolver_timeout 2s;') ],
+    [ 'a proxy', conf('credentials_file %%FILES%%/login.json; endpoint https://nowhere.invalid; proxy http://a:b@127.0.0.1:9;
+        auth_endpoint https://nowhere.invalid; management_endpoint https://nowhere.invalid;') ],
     [ 'kiro_filter', conf($key, 'kiro_filter openai; root %%FILES%%;') ],
     [ 'kiro_health', conf($key, 'kiro_health;') ],
 );
@@ -86,6 +90,22 @@ my @bad = (
     [ 'URL with another scheme', conf('api_key_file %%FILES%%/key; endpoint ftp://127.0.0.1;'), qr/ftp/ ],
     [ 'URL without a host', conf('api_key_file %%FILES%%/key; endpoint https://;'), qr/endpoint|URL|host/ ],
     [ 'bad port', conf('api_key_file %%FILES%%/key; endpoint https://127.0.0.1:99999;'), qr/port/ ],
+    [ 'a host without an address', conf('api_key_file %%FILES%%/key; endpoint https://nowhere.invalid;'),
+        qr/host not found in "endpoint" "nowhere\.invalid": add "resolver" .* or "proxy"/ ],
+    [ 'an auth host without an address', conf('credentials_file %%FILES%%/login.json; endpoint https://127.0.0.1:9;
+        auth_endpoint https://nowhere.invalid;'), qr/host not found in "auth_endpoint".* add "resolver" .* or "proxy"/ ],
+    [ 'a proxy without an address', conf("$key proxy http://ksk_test_u:ksk_test_p\@nowhere.invalid:3128;"),
+        qr/host not found in "proxy" "nowhere\.invalid": add "resolver"/ ],
+    [ 'a proxy that is no URL', conf("$key proxy ksk_test_u:ksk_test_p\@127.0.0.1:3128;"), qr{"proxy" directive needs .*http://host:port} ],
+    [ 'a proxy with a bad port', conf("$key proxy http://ksk_test_u:ksk_test_p;"), qr/invalid port in "proxy"/ ],
+    [ 'a proxy and an upstream block', conf('api_key_file %%FILES%%/key; endpoint https://up; proxy http://127.0.0.1:9;', undef,
+        'upstream up { server 127.0.0.1:9; }'), qr/"proxy" needs a plain host, "up" is an upstream block/ ],
+    [ 'an upstream block with a port', conf('api_key_file %%FILES%%/key; endpoint https://up:443;', undef,
+        'upstream up { server 127.0.0.1:9; }'), qr/upstream "up" may not have port 443/ ],
+    [ 'a resolver without an address', conf("$key resolver;"), qr/resolver/ ],
+    [ 'a bad resolver', conf("$key resolver 127.0.0.1 valid=soon;"), qr/valid=soon/ ],
+    [ 'two resolvers', conf("$key resolver 127.0.0.1; resolver 127.0.0.2;"), qr/duplicate/ ],
+    [ 'bad keepalive', conf("$key keepalive many;"), qr/keepalive|number/ ],
     [ 'bad auth URL', conf("$key auth_endpoint nonsense;"), qr/auth_endpoint|nonsense/ ],
     [ 'bad ARN', conf("$key profile_arn nonsense;"), qr/profile_arn|ARN/ ],
     [ 'bad wire', conf("$key wire v9;"), qr/v9|v3/ ],

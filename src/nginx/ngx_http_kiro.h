@@ -475,6 +475,8 @@ ngx_int_t ngx_http_kiro_host_parse(ngx_conf_t *cf,
     ngx_http_kiro_endpoint_t *ep);
 ngx_int_t ngx_http_kiro_host_resolve(ngx_conf_t *cf, ngx_uint_t level,
     char *name, ngx_http_kiro_endpoint_t *ep);
+char *ngx_http_kiro_host_proxy(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
+    ngx_str_t *args);
 ngx_http_upstream_srv_conf_t *ngx_http_kiro_host_block(ngx_conf_t *cf,
     ngx_http_kiro_endpoint_t *ep);
 ngx_http_upstream_srv_conf_t *ngx_http_kiro_host_upstream(ngx_conf_t *cf,

@@ -17,6 +17,8 @@ static char *ngx_http_kiro_account_models_interval(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_kiro_account_resolver(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+static char *ngx_http_kiro_account_proxy(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static void ngx_http_kiro_account_cleanup(void *data);
 
 
@@ -102,6 +104,8 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
 
     { ngx_string("resolver_timeout"), 2, ngx_conf_set_msec_slot, 0,
       offsetof(ngx_http_kiro_account_t, resolver_timeout), NULL },
+
+    { ngx_string("proxy"), 2, ngx_http_kiro_account_proxy, 0, 0, NULL },
 
     { ngx_string("keepalive"), 2, ngx_conf_set_num_slot, 0,
       offsetof(ngx_http_kiro_account_t, keepalive), NULL },
@@ -349,6 +353,15 @@ ngx_http_kiro_account_resolver(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     account->resolver = ngx_resolver_create(cf, &value[1], cf->args->nelts - 1);
 
     return account->resolver ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_kiro_account_proxy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kiro_account_t *account = conf;
+
+    return ngx_http_kiro_host_proxy(cf, account, cf->args->elts);
 }
 
 

@@ -428,6 +428,11 @@ ngx_http_kiro_connect_connected(ngx_http_kiro_connect_t *connect)
         return;
     }
 
+    if (connect->hop != connect->endpoint) {
+        ngx_http_kiro_tunnel(connect);
+        return;
+    }
+
     ngx_http_kiro_connect_secure(connect);
 }
 

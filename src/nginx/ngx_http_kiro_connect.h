@@ -128,6 +128,9 @@ void ngx_http_kiro_connect_finish(ngx_http_kiro_connect_t *connect,
     ngx_http_kiro_connect_error_e error, const char *text);
 void ngx_http_kiro_connect_secure(ngx_http_kiro_connect_t *connect);
 
+/* ngx_http_kiro_tunnel.c */
+void ngx_http_kiro_tunnel(ngx_http_kiro_connect_t *connect);
+
 /* ngx_http_kiro_idle.c */
 ngx_int_t ngx_http_kiro_egress_init_worker(ngx_cycle_t *cycle);
 void ngx_http_kiro_egress_exit_worker(ngx_cycle_t *cycle);

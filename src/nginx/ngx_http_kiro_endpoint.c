@@ -50,6 +50,14 @@ ngx_http_kiro_endpoint_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
     ngx_uint_t               i;
     ngx_http_kiro_region_t  *region;
 
+    if (account->proxy
+        && ngx_http_kiro_host_resolve(cf, NGX_LOG_EMERG, "proxy",
+                                      account->proxy)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (ngx_http_kiro_endpoint_ssl(cf, account) != NGX_OK
         || ngx_http_kiro_endpoint_regions(cf, account, &known) != NGX_OK)
     {
@@ -370,6 +378,15 @@ ngx_http_kiro_endpoint_upstream(ngx_conf_t *cf, ngx_http_kiro_account_t *account
                           "kiro_account \"%V\": upstream \"%V\" may not have "
                           "port %d in %s:%ui", &account->name, &ep->name,
                           (int) ep->port, account->file, account->line);
+            return NGX_ERROR;
+        }
+
+        if (account->proxy) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "kiro_account \"%V\": \"proxy\" needs a plain host, "
+                          "\"%V\" is an upstream block, in %s:%ui",
+                          &account->name, &ep->name, account->file,
+                          account->line);
             return NGX_ERROR;
         }
 

@@ -111,10 +111,12 @@ ngx_http_kiro_host_resolve(ngx_conf_t *cf, ngx_uint_t level, char *name,
 
         ngx_log_error(level, cf->log, 0,
                       "kiro_account \"%V\": %s in \"%s\" \"%V\": add "
-                      "\"resolver\" to look it up when it is needed, or "
-                      "\"proxy\" to leave that to a proxy, in %s:%ui",
-                      &account->name, u.err ? u.err : "host not found",
-                      name, &ep->name, account->file, account->line);
+                      "\"resolver\" to look it up when it is needed%s, in "
+                      "%s:%ui", &account->name,
+                      u.err ? u.err : "host not found", name, &ep->name,
+                      ep == account->proxy
+                      ? "" : ", or \"proxy\" to leave that to a proxy",
+                      account->file, account->line);
 
         return NGX_DECLINED;
     }
@@ -123,6 +125,100 @@ ngx_http_kiro_host_resolve(ngx_conf_t *cf, ngx_uint_t level, char *name,
     ep->naddrs = u.naddrs;
 
     return NGX_OK;
+}
+
+
+/* http://[user:password@]host[:port]; messages do not show it */
+
+char *
+ngx_http_kiro_host_proxy(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
+    ngx_str_t *args)
+{
+    u_char     *p, *at, *last, *dst, *src;
+    ngx_str_t   rest, user;
+    ngx_url_t   u;
+
+    if (account->proxy) {
+        return "is duplicate";
+    }
+
+    rest = args[1];
+
+    if (rest.len <= 7
+        || ngx_strncasecmp(rest.data, (u_char *) "http://", 7) != 0)
+    {
+        return "needs a value like \"http://host:port\" or "
+               "\"http://user:password@host:port\"";
+    }
+
+    rest.data += 7;
+    rest.len -= 7;
+
+    last = rest.data + rest.len;
+    at = NULL;
+
+    for (p = rest.data; p < last; p++) {
+        if (*p == '@') {
+            at = p;
+        }
+    }
+
+    if (at) {
+        user.data = ngx_pnalloc(cf->pool, at - rest.data + 1);
+        if (user.data == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        dst = user.data;
+        src = rest.data;
+
+        ngx_unescape_uri(&dst, &src, at - rest.data, 0);
+
+        user.len = dst - user.data;
+
+        account->proxy_authorization.data = ngx_pnalloc(cf->pool,
+                                            ngx_base64_encoded_length(user.len));
+        if (account->proxy_authorization.data == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_encode_base64(&account->proxy_authorization, &user);
+        ngx_explicit_memzero(user.data, user.len);
+
+        rest.data = at + 1;
+        rest.len = last - rest.data;
+    }
+
+    while (rest.len && rest.data[rest.len - 1] == '/') {
+        rest.len--;
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.url = rest;
+    u.default_port = 80;
+    u.no_resolve = 1;
+
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "kiro_account \"%V\": %s in \"proxy\"",
+                           &account->name, u.err ? u.err : "invalid address");
+        return NGX_CONF_ERROR;
+    }
+
+    account->proxy = ngx_pcalloc(cf->pool, sizeof(ngx_http_kiro_endpoint_t));
+    if (account->proxy == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    account->proxy->account = account;
+    account->proxy->name = u.host;
+    account->proxy->host = u.host;
+    account->proxy->port = u.family == AF_UNIX ? 0 : u.port;
+    account->proxy->addrs = u.addrs;
+    account->proxy->naddrs = u.naddrs;
+
+    return NGX_CONF_OK;
 }
 
 
