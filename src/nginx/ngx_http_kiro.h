@@ -110,8 +110,20 @@ typedef struct {
 
     ngx_msec_t                       lease_deadline;
     ngx_uint_t                       lease_generation;
+    ngx_pid_t                        lease_pid;
     ngx_uint_t                       leased;      /* unsigned  leased:1; */
 
+    /* the inactive half has a refreshed login that is in no file yet */
+    ngx_uint_t                       pending;     /* unsigned  pending:1; */
+
+    /* the active one could not be saved */
+    ngx_uint_t                       unsaved;     /* unsigned  unsaved:1; */
+    ngx_msec_t                       save_at;
+
+    ngx_msec_t                       locked;      /* the state, by others: since */
+    ngx_msec_t                       locked_seen;
+
+    ngx_uint_t                       futile;      /* refreshes, nothing taken since */
     ngx_msec_t                       refreshed;   /* when, if it was */
     int64_t                          lifetime;    /* ms, of a refreshed token */
     ngx_msec_t                       next_try;
@@ -598,6 +610,7 @@ ngx_int_t ngx_http_kiro_zone_add(ngx_conf_t *cf,
 /* ngx_http_kiro_token.c */
 ngx_int_t ngx_http_kiro_token_get(ngx_http_kiro_account_t *account,
     ngx_pool_t *pool, ngx_http_kiro_token_t *token, kiro_failure *f);
+ngx_msec_t ngx_http_kiro_token_patience(ngx_http_kiro_account_t *account);
 void ngx_http_kiro_token_accept(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version);
 void ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
@@ -612,7 +625,8 @@ int64_t ngx_http_kiro_now(void);
 
 /* ngx_http_kiro_refresh.c */
 void ngx_http_kiro_refresh(ngx_http_kiro_account_t *account);
-void ngx_http_kiro_refresh_abort(ngx_http_kiro_account_t *account);
+void ngx_http_kiro_refresh_leave(ngx_http_kiro_account_t *account,
+    ngx_msec_t deadline);
 
 /* ngx_http_kiro_models.c */
 kiro_str ngx_http_kiro_models_get(ngx_http_kiro_account_t *account);
@@ -629,6 +643,8 @@ ngx_http_kiro_fetch_t *ngx_http_kiro_fetch(ngx_http_kiro_endpoint_t *ep,
     ngx_str_t *request, ngx_msec_t timeout, ngx_log_t *log,
     ngx_http_kiro_fetch_pt handler, void *data);
 void ngx_http_kiro_fetch_cancelable(ngx_http_kiro_fetch_t *fetch);
+void ngx_http_kiro_fetch_await(ngx_http_kiro_fetch_t *fetch,
+    ngx_msec_t deadline);
 void ngx_http_kiro_fetch_abort(ngx_http_kiro_fetch_t *fetch);
 
 /* ngx_http_kiro_task.c */

@@ -193,7 +193,8 @@ ngx_http_kiro_exchange_token(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     if (ctx->state == NGX_HTTP_KIRO_TOKEN) {
         ctx->state = NGX_HTTP_KIRO_WAIT_TOKEN;
-        ctx->token_deadline = ngx_current_msec + account->token_timeout;
+        ctx->token_deadline = ngx_current_msec
+                              + ngx_http_kiro_token_patience(account);
     }
 
     left = (ngx_msec_int_t) (ctx->token_deadline - ngx_current_msec);

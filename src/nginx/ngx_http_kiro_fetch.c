@@ -7,6 +7,8 @@
 
 #include "ngx_http_kiro.h"
 
+#include <poll.h>
+
 
 #define NGX_HTTP_KIRO_FETCH_MAX     (1024 * 1024)
 #define NGX_HTTP_KIRO_FETCH_BUFFER  4096
@@ -23,6 +25,7 @@ struct ngx_http_kiro_fetch_s {
     kiro_http                 *http;
     ngx_http_kiro_fetch_pt     handler;
     void                      *data;
+    ngx_uint_t                *done;         /* somebody wants to know */
     unsigned                   cancelable:1;
 };
 
@@ -35,6 +38,7 @@ static void ngx_http_kiro_fetch_dummy_handler(ngx_event_t *wev);
 static ngx_msec_t ngx_http_kiro_fetch_left(ngx_http_kiro_fetch_t *fetch);
 static void ngx_http_kiro_fetch_finish(ngx_http_kiro_fetch_t *fetch,
     const char *error);
+static void ngx_http_kiro_fetch_wipe(ngx_connection_t *c);
 static u_char *ngx_http_kiro_fetch_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 
@@ -117,6 +121,52 @@ ngx_http_kiro_fetch_abort(ngx_http_kiro_fetch_t *fetch)
 {
     fetch->handler = NULL;
     ngx_http_kiro_fetch_finish(fetch, "aborted");
+}
+
+
+/*
+ * At the end of a worker, when there is no event loop any more: waits for the
+ * answer if the host was asked.  The handler is called in any case.
+ */
+
+void
+ngx_http_kiro_fetch_await(ngx_http_kiro_fetch_t *fetch, ngx_msec_t deadline)
+{
+    ngx_uint_t         done;
+    struct pollfd      pfd;
+    ngx_msec_int_t     left;
+    ngx_connection_t  *c;
+
+    if (fetch->conn == NULL || fetch->request.pos != fetch->request.last) {
+        ngx_http_kiro_fetch_finish(fetch, "the worker is shutting down");
+        return;
+    }
+
+    c = fetch->conn->connection;
+
+    done = 0;
+    fetch->done = &done;
+
+    pfd.fd = c->fd;
+    pfd.events = POLLIN;
+
+    do {
+        ngx_time_update();
+
+        left = (ngx_msec_int_t) (deadline - ngx_current_msec);
+
+        if (left <= 0) {
+            ngx_http_kiro_fetch_finish(fetch, "the host does not answer in "
+                                       "time");
+            return;
+        }
+
+        if (poll(&pfd, 1, (int) left) > 0) {
+            c->read->ready = 1;
+            ngx_http_kiro_fetch_read_handler(c->read);
+        }
+
+    } while (!done);
 }
 
 
@@ -332,8 +382,13 @@ ngx_http_kiro_fetch_finish(ngx_http_kiro_fetch_t *fetch, const char *error)
     }
 
     if (fetch->conn) {
+        ngx_http_kiro_fetch_wipe(fetch->conn->connection);
         ngx_http_kiro_conn_close(fetch->conn);
         fetch->conn = NULL;
+    }
+
+    if (fetch->done) {
+        *fetch->done = 1;
     }
 
     handler = fetch->handler;
@@ -352,6 +407,18 @@ ngx_http_kiro_fetch_finish(ngx_http_kiro_fetch_t *fetch, const char *error)
     pool->log = ngx_cycle->log;
 
     ngx_destroy_pool(pool);
+}
+
+
+/* TLS has buffered the request, and with it tokens */
+
+static void
+ngx_http_kiro_fetch_wipe(ngx_connection_t *c)
+{
+    if (c->ssl && c->ssl->buf && c->ssl->buf->start) {
+        ngx_explicit_memzero(c->ssl->buf->start,
+                             c->ssl->buf->end - c->ssl->buf->start);
+    }
 }
 
 

@@ -5,7 +5,7 @@
  *
  *     lease -> READ lock, state and source (thread)
  *           -> newer than the zone?  publish
- *           -> FETCH the auth host
+ *           -> FETCH the auth host, keep the answer in the zone
  *           -> SAVE the state file (thread), then publish
  *
  * A client's request never owns a refresh: clients come and go, the rotated
@@ -18,11 +18,13 @@
 #include <ngx_md5.h>
 
 
-static ngx_int_t ngx_http_kiro_refresh_lease(ngx_http_kiro_account_t *account,
-    ngx_http_kiro_refresh_t *job);
+static void ngx_http_kiro_refresh_start(ngx_http_kiro_account_t *account,
+    ngx_uint_t leaving);
 static void ngx_http_kiro_refresh_fetched(void *data, kiro_http *http,
     const char *error);
 static void ngx_http_kiro_refresh_guard(ngx_event_t *ev);
+static void ngx_http_kiro_refresh_run(void *data);
+static void ngx_http_kiro_refresh_done(void *data);
 
 
 /*
@@ -33,10 +35,6 @@ static void ngx_http_kiro_refresh_guard(ngx_event_t *ev);
 void
 ngx_http_kiro_refresh(ngx_http_kiro_account_t *account)
 {
-    ngx_log_t                *log;
-    ngx_pool_t               *pool;
-    ngx_http_kiro_refresh_t  *job;
-
     if (account->running) {
         return;
     }
@@ -50,6 +48,18 @@ ngx_http_kiro_refresh(ngx_http_kiro_account_t *account)
     if (ngx_http_kiro_refresh_lease(account, NULL) != NGX_OK) {
         return;
     }
+
+    ngx_http_kiro_refresh_start(account, 0);
+}
+
+
+static void
+ngx_http_kiro_refresh_start(ngx_http_kiro_account_t *account,
+    ngx_uint_t leaving)
+{
+    ngx_log_t                *log;
+    ngx_pool_t               *pool;
+    ngx_http_kiro_refresh_t  *job;
 
     pool = ngx_create_pool(4096, ngx_cycle->log);
     if (pool == NULL) {
@@ -73,6 +83,7 @@ ngx_http_kiro_refresh(ngx_http_kiro_account_t *account)
     job->pool = pool;
     job->log = log;
     job->lock = -1;
+    job->leaving = leaving;
 
     if (ngx_http_kiro_refresh_lease(account, job) != NGX_OK) {
         ngx_destroy_pool(pool);
@@ -85,88 +96,11 @@ ngx_http_kiro_refresh(ngx_http_kiro_account_t *account)
     job->guard.data = job;
     job->guard.log = log;
 
-    ngx_add_timer(&job->guard, account->refresh_timeout);
+    if (!leaving) {
+        ngx_add_timer(&job->guard, account->refresh_timeout);
+    }
 
     ngx_http_kiro_refresh_read(job);
-}
-
-
-/* with job: takes the lease; without: says whether it could be taken */
-
-static ngx_int_t
-ngx_http_kiro_refresh_lease(ngx_http_kiro_account_t *account,
-    ngx_http_kiro_refresh_t *job)
-{
-    int64_t                      now, early;
-    ngx_int_t                    rc;
-    ngx_uint_t                   refused;
-    ngx_http_kiro_slot_t        *slot;
-    ngx_http_kiro_token_data_t  *data;
-
-    now = ngx_http_kiro_now();
-    slot = account->slot;
-    rc = NGX_DECLINED;
-
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-    data = &slot->data[slot->active];
-
-    refused = slot->version <= slot->bad
-              || slot->state == NGX_HTTP_KIRO_SLOT_DEAD
-              || data->token_len == 0;
-
-    early = account->refresh_before;
-
-    /* a new token that lives for less than that is not due at once again */
-
-    if (slot->lifetime && slot->lifetime / 2 < early) {
-        early = slot->lifetime / 2;
-    }
-
-    if (!refused && (data->expires == 0 || data->expires - now > early)) {
-        goto done;
-    }
-
-    if ((ngx_msec_int_t) (slot->next_try - ngx_current_msec) > 0) {
-        goto done;
-    }
-
-    if (slot->leased
-        && (ngx_msec_int_t) (slot->lease_deadline - ngx_current_msec) > 0)
-    {
-        goto done;
-    }
-
-    rc = NGX_OK;
-
-    if (job == NULL) {
-        goto done;
-    }
-
-    job->cred = kiro_credential_parse((char *) data->record, data->record_len,
-                                      &job->failure);
-
-    if (job->cred == NULL) {
-        rc = NGX_ERROR;
-        goto done;
-    }
-
-    slot->leased = 1;
-    slot->lease_deadline = ngx_current_msec + account->refresh_timeout
-                           + NGX_HTTP_KIRO_LEASE_SLACK;
-    job->generation = ++slot->lease_generation;
-
-done:
-
-    ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-    if (rc == NGX_ERROR) {
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
-                      "kiro_account \"%V\": bad record in the zone: %s",
-                      &account->name, job->failure.message);
-    }
-
-    return rc;
 }
 
 
@@ -181,6 +115,11 @@ ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job)
     ngx_str_t  agent = ngx_string(NGX_HTTP_KIRO_USER_AGENT);
 
     account = job->account;
+
+    if (job->leaving) {
+        ngx_http_kiro_refresh_end(job, 0);
+        return;
+    }
 
     kiro_credential_get(job->cred, &view);
 
@@ -231,6 +170,8 @@ ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job)
         return;
     }
 
+    job->request = request;
+
     (void) kiro_refresh_request(job->cred,
                                 ngx_http_kiro_str(&account->auth.host),
                                 ngx_http_kiro_str(&account->auth.prefix),
@@ -256,6 +197,8 @@ ngx_http_kiro_refresh_fetched(void *data, kiro_http *http, const char *error)
 
     job->fetch = NULL;
 
+    ngx_explicit_memzero(job->request.data, job->request.len);
+
     if (error) {
         ngx_http_kiro_refresh_failed(job, error);
         return;
@@ -270,6 +213,8 @@ ngx_http_kiro_refresh_fetched(void *data, kiro_http *http, const char *error)
     switch (verdict) {
 
     case KIRO_REFRESH_OK:
+        job->refreshed = 1;
+        ngx_http_kiro_refresh_keep(job);
         ngx_http_kiro_refresh_save(job);
         return;
 
@@ -307,21 +252,39 @@ ngx_http_kiro_refresh_fetched(void *data, kiro_http *http, const char *error)
 void
 ngx_http_kiro_refresh_failed(ngx_http_kiro_refresh_t *job, const char *why)
 {
-    ngx_uint_t                fails;
-    ngx_msec_t                delay;
-    ngx_http_kiro_slot_t     *slot;
-    ngx_http_kiro_account_t  *account;
+    int64_t                      now;
+    ngx_uint_t                   fails, told;
+    ngx_msec_t                   delay, most;
+    ngx_http_kiro_slot_t        *slot;
+    ngx_http_kiro_account_t     *account;
+    ngx_http_kiro_token_data_t  *data;
 
     account = job->account;
     slot = account->slot;
+
+    if (job->leaving) {
+        ngx_http_kiro_refresh_end(job, 0);
+        return;
+    }
+
+    now = ngx_http_kiro_now();
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
     fails = slot->fails++;
 
+    data = &slot->data[slot->active];
+
+    most = (slot->version > slot->bad && data->token_len
+            && (data->expires == 0 || data->expires > now))
+           ? NGX_HTTP_KIRO_BACKOFF_MAX : NGX_HTTP_KIRO_BACKOFF_DOWN;
+
     if (slot->state != NGX_HTTP_KIRO_SLOT_DEAD) {
         slot->state = NGX_HTTP_KIRO_SLOT_RETRYING;
     }
+
+    told = ngx_strncmp(slot->last_error, why, sizeof(slot->last_error) - 1)
+           == 0;
 
     ngx_cpystrn((u_char *) slot->last_error, (u_char *) why,
                 sizeof(slot->last_error));
@@ -330,13 +293,26 @@ ngx_http_kiro_refresh_failed(ngx_http_kiro_refresh_t *job, const char *why)
 
     (void) ngx_atomic_fetch_add(&slot->refresh_failures, 1);
 
-    delay = 500 << ngx_min(fails, 7);
-    delay = ngx_min(delay, NGX_HTTP_KIRO_BACKOFF_MAX);
-    delay = delay / 2 + ngx_random() % (delay / 2 + 1);
+    if (account->refresh) {
+        delay = 500 << ngx_min(fails, 7);
+        delay = ngx_min(delay, most);
+        delay = delay / 2 + ngx_random() % (delay / 2 + 1);
 
-    ngx_log_error(NGX_LOG_ERR, job->log, 0,
-                  "kiro_account \"%V\": token refresh failed: %s; "
-                  "next try in %M ms", &account->name, why, delay);
+        ngx_log_error(NGX_LOG_ERR, job->log, 0,
+                      "kiro_account \"%V\": token refresh failed: %s; "
+                      "next try in %M ms", &account->name, why, delay);
+
+    } else {
+
+        /* a look at the source costs nothing */
+
+        delay = NGX_HTTP_KIRO_SOURCE_WAIT;
+
+        if (!told) {
+            ngx_log_error(NGX_LOG_ERR, job->log, 0,
+                          "kiro_account \"%V\": %s", &account->name, why);
+        }
+    }
 
     ngx_http_kiro_refresh_end(job, delay);
 }
@@ -356,6 +332,16 @@ ngx_http_kiro_refresh_dead(ngx_http_kiro_refresh_t *job, const char *why)
     ngx_http_kiro_refresh_digest(job->cred, md5);
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    if (slot->version != job->version) {
+
+        /* another login came meanwhile: this was about the old one */
+
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+        ngx_http_kiro_refresh_end(job, 0);
+        return;
+    }
 
     known = slot->state == NGX_HTTP_KIRO_SLOT_DEAD
             && ngx_memcmp(slot->dead_token, md5, 16) == 0;
@@ -382,20 +368,7 @@ ngx_http_kiro_refresh_dead(ngx_http_kiro_refresh_t *job, const char *why)
 void
 ngx_http_kiro_refresh_end(ngx_http_kiro_refresh_t *job, ngx_msec_t next)
 {
-    ngx_http_kiro_slot_t     *slot;
-    ngx_http_kiro_account_t  *account;
-
-    account = job->account;
-    slot = account->slot;
-
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-    if (slot->lease_generation == job->generation) {
-        slot->leased = 0;
-        slot->next_try = ngx_current_msec + next;
-    }
-
-    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+    ngx_http_kiro_refresh_release(job, next);
 
     if (job->guard.timer_set) {
         ngx_del_timer(&job->guard);
@@ -403,6 +376,7 @@ ngx_http_kiro_refresh_end(ngx_http_kiro_refresh_t *job, ngx_msec_t next)
 
     if (job->fetch) {
         ngx_http_kiro_fetch_abort(job->fetch);
+        ngx_explicit_memzero(job->request.data, job->request.len);
     }
 
     if (job->lock != -1) {
@@ -412,7 +386,7 @@ ngx_http_kiro_refresh_end(ngx_http_kiro_refresh_t *job, ngx_msec_t next)
     kiro_credential_free(job->cred);
     kiro_credential_free(job->read);
 
-    account->running = NULL;
+    job->account->running = NULL;
 
     ngx_destroy_pool(job->pool);
 }
@@ -429,28 +403,96 @@ ngx_http_kiro_refresh_guard(ngx_event_t *ev)
 }
 
 
-/* at the end of a worker */
+/* blocking work; at the end of a worker there are no threads any more */
 
 void
-ngx_http_kiro_refresh_abort(ngx_http_kiro_account_t *account)
+ngx_http_kiro_refresh_task(ngx_http_kiro_refresh_t *job,
+    ngx_http_kiro_task_pt run, ngx_http_kiro_task_pt done)
+{
+    job->run = run;
+    job->done = done;
+    job->in_task = 1;
+    job->ran = 0;
+
+    if (!job->leaving
+        && ngx_http_kiro_task(job->pool, ngx_http_kiro_refresh_run,
+                              ngx_http_kiro_refresh_done, job, job->log)
+           == NGX_OK)
+    {
+        return;
+    }
+
+    ngx_http_kiro_refresh_run(job);
+    ngx_http_kiro_refresh_done(job);
+}
+
+
+static void
+ngx_http_kiro_refresh_run(void *data)
+{
+    ngx_http_kiro_refresh_t *job = data;
+
+    job->run(job);
+
+    ngx_memory_barrier();
+
+    job->ran = 1;
+}
+
+
+static void
+ngx_http_kiro_refresh_done(void *data)
+{
+    ngx_http_kiro_refresh_t *job = data;
+
+    job->in_task = 0;
+
+    job->done(job);
+}
+
+
+/*
+ * At the end of a worker, without an event loop and after its threads: what the
+ * auth host has changed must be saved.
+ */
+
+void
+ngx_http_kiro_refresh_leave(ngx_http_kiro_account_t *account,
+    ngx_msec_t deadline)
 {
     ngx_http_kiro_refresh_t  *job;
 
     job = account->running;
 
-    if (job == NULL) {
-        return;
+    if (job) {
+        job->leaving = 1;
+
+        if (job->in_task) {
+
+            if (!job->ran) {
+
+                /* a thread still writes here: the process ends, let it be */
+
+                return;
+            }
+
+            ngx_http_kiro_refresh_done(job);
+
+        } else if (job->fetch) {
+
+            /* calls back, with an answer if the host was asked already */
+
+            ngx_http_kiro_fetch_await(job->fetch, deadline);
+        }
+
+        if (account->running) {
+            ngx_http_kiro_refresh_end(account->running, 0);
+        }
     }
 
-    if (job->in_task) {
-
-        /* a thread still writes here: the process ends, leave it alone */
-
-        job->aborted = 1;
-        return;
+    if (account->slot && (account->slot->unsaved || account->slot->pending)) {
+        ngx_http_kiro_refresh_start(account, 1);
     }
-
-    ngx_http_kiro_refresh_end(job, 0);
 }
 
 

@@ -13,10 +13,24 @@
 
 #define NGX_HTTP_KIRO_LEASE_SLACK   2000     /* ms, for files beside the fetch */
 #define NGX_HTTP_KIRO_LOCKED_RETRY  200      /* ms, another instance refreshes */
+#define NGX_HTTP_KIRO_LOCKED_GAP    10000    /* ms, that was another time */
 #define NGX_HTTP_KIRO_SOURCE_RETRY  5000     /* ms, "refresh off" */
+#define NGX_HTTP_KIRO_SOURCE_WAIT   1000     /* ms, the same without a token */
 #define NGX_HTTP_KIRO_DEAD_RETRY    15000    /* ms, look at the source again */
+#define NGX_HTTP_KIRO_SAVE_RETRY    5000     /* ms, state_path is not writable */
 #define NGX_HTTP_KIRO_BACKOFF_MAX   60000    /* ms */
+#define NGX_HTTP_KIRO_BACKOFF_DOWN  15000    /* ms, while no token is valid */
 #define NGX_HTTP_KIRO_USABLE        60000    /* ms, worth taking from the source */
+
+
+/* what is to be done for an account, the most urgent first */
+
+typedef enum {
+    NGX_HTTP_KIRO_DUTY_NONE = 0,
+    NGX_HTTP_KIRO_DUTY_FINISH,       /* a dead worker left a refreshed login */
+    NGX_HTTP_KIRO_DUTY_REFRESH,
+    NGX_HTTP_KIRO_DUTY_SAVE          /* the login in use is in memory only */
+} ngx_http_kiro_duty_e;
 
 
 struct ngx_http_kiro_refresh_s {
@@ -25,9 +39,12 @@ struct ngx_http_kiro_refresh_s {
     ngx_log_t                 *log;
     ngx_event_t                guard;        /* keeps an exiting worker alive */
     ngx_http_kiro_fetch_t     *fetch;
+    ngx_str_t                  request;      /* what it sends */
     ngx_uint_t                 generation;   /* of the lease */
+    ngx_uint_t                 duty;         /* ngx_http_kiro_duty_e */
+    ngx_atomic_uint_t          version;      /* of the slot at the start */
 
-    kiro_credential           *cred;         /* what is refreshed */
+    kiro_credential           *cred;         /* what is refreshed, or saved */
     int                        lock;
     u_char                     stale[16];    /* MD5 of a refused token */
 
@@ -37,11 +54,24 @@ struct ngx_http_kiro_refresh_s {
     kiro_status                save_status;
     kiro_failure               failure;
 
+    ngx_http_kiro_task_pt      run;
+    ngx_http_kiro_task_pt      done;
+    volatile ngx_uint_t        ran;          /* the thread has done its part */
+
     unsigned                   in_task:1;
-    unsigned                   aborted:1;
+    unsigned                   leaving:1;    /* the worker ends */
     unsigned                   reread:1;     /* the source, after a refusal */
+    unsigned                   refreshed:1;  /* by this job */
 };
 
+
+/* ngx_http_kiro_refresh_lease.c */
+ngx_int_t ngx_http_kiro_refresh_lease(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_refresh_t *job);
+void ngx_http_kiro_refresh_extend(ngx_http_kiro_refresh_t *job);
+void ngx_http_kiro_refresh_release(ngx_http_kiro_refresh_t *job,
+    ngx_msec_t next);
+void ngx_http_kiro_refresh_keep(ngx_http_kiro_refresh_t *job);
 
 /* ngx_http_kiro_refresh.c */
 void ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job);
@@ -50,6 +80,8 @@ void ngx_http_kiro_refresh_failed(ngx_http_kiro_refresh_t *job,
 void ngx_http_kiro_refresh_dead(ngx_http_kiro_refresh_t *job, const char *why);
 void ngx_http_kiro_refresh_end(ngx_http_kiro_refresh_t *job, ngx_msec_t next);
 void ngx_http_kiro_refresh_digest(kiro_credential *cred, u_char *md5);
+void ngx_http_kiro_refresh_task(ngx_http_kiro_refresh_t *job,
+    ngx_http_kiro_task_pt run, ngx_http_kiro_task_pt done);
 
 /* ngx_http_kiro_refresh_read.c */
 void ngx_http_kiro_refresh_read(ngx_http_kiro_refresh_t *job);

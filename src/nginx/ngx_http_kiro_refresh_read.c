@@ -10,37 +10,19 @@
 
 static void ngx_http_kiro_refresh_read_task(void *data);
 static void ngx_http_kiro_refresh_read_done(void *data);
+static ngx_int_t ngx_http_kiro_refresh_compare(ngx_http_kiro_refresh_t *job);
+static void ngx_http_kiro_refresh_settled(ngx_http_kiro_refresh_t *job);
+static ngx_int_t ngx_http_kiro_refresh_locked(ngx_http_kiro_refresh_t *job);
+static ngx_int_t ngx_http_kiro_refresh_refused(ngx_http_kiro_refresh_t *job);
 
 
 void
 ngx_http_kiro_refresh_read(ngx_http_kiro_refresh_t *job)
 {
-    ngx_http_kiro_slot_t     *slot;
-    ngx_http_kiro_account_t  *account;
+    ngx_http_kiro_refresh_extend(job);
 
-    account = job->account;
-    slot = account->slot;
-
-    /* a second round, after a refusal, has the time of the first */
-
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-    if (slot->lease_generation == job->generation) {
-        slot->lease_deadline = ngx_current_msec + account->refresh_timeout
-                               + NGX_HTTP_KIRO_LEASE_SLACK;
-    }
-
-    ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-    job->in_task = 1;
-
-    if (ngx_http_kiro_task(job->pool, ngx_http_kiro_refresh_read_task,
-                           ngx_http_kiro_refresh_read_done, job, job->log)
-        != NGX_OK)
-    {
-        job->in_task = 0;
-        ngx_http_kiro_refresh_failed(job, "no thread for the state file");
-    }
+    ngx_http_kiro_refresh_task(job, ngx_http_kiro_refresh_read_task,
+                               ngx_http_kiro_refresh_read_done);
 }
 
 
@@ -69,10 +51,6 @@ ngx_http_kiro_refresh_read_task(void *data)
                                                &job->lock, &job->failure);
             if (job->lock_status != KIRO_OK) {
                 job->lock = -1;
-
-                if (job->lock_status == KIRO_AGAIN) {
-                    return;
-                }
             }
         }
 
@@ -103,89 +81,211 @@ ngx_http_kiro_refresh_read_done(void *data)
 {
     ngx_http_kiro_refresh_t *job = data;
 
-    int64_t                   now;
-    ngx_uint_t                dead, older, differs;
-    u_char                    md5[16];
-    kiro_credential_view      have, view;
-    ngx_http_kiro_slot_t     *slot;
-    ngx_http_kiro_account_t  *account;
+    ngx_int_t  rc;
 
-    job->in_task = 0;
+    if (job->read) {
+        rc = ngx_http_kiro_refresh_compare(job);
 
-    account = job->account;
-    slot = account->slot;
-
-    if (job->aborted) {
-        ngx_http_kiro_refresh_end(job, 0);
-        return;
+        if (rc != NGX_DECLINED) {
+            return;
+        }
     }
 
-    if (job->lock_status == KIRO_AGAIN) {
+    if (ngx_http_kiro_refresh_locked(job) != NGX_OK) {
         ngx_http_kiro_refresh_end(job, NGX_HTTP_KIRO_LOCKED_RETRY);
         return;
     }
 
-    if (job->lock_status != KIRO_OK) {
+    if (job->duty == NGX_HTTP_KIRO_DUTY_FINISH
+        || job->duty == NGX_HTTP_KIRO_DUTY_SAVE)
+    {
+        ngx_http_kiro_refresh_save(job);
+        return;
+    }
+
+    if (job->leaving) {
+        ngx_http_kiro_refresh_end(job, 0);
+        return;
+    }
+
+    if (ngx_http_kiro_refresh_refused(job) == NGX_OK) {
+        ngx_http_kiro_refresh_fetch(job);
+    }
+}
+
+
+/*
+ * What was read and what the zone has.  NGX_DECLINED: job->cred has to be
+ * refreshed or saved; otherwise the job has ended.
+ */
+
+static ngx_int_t
+ngx_http_kiro_refresh_compare(ngx_http_kiro_refresh_t *job)
+{
+    int64_t                   now;
+    ngx_uint_t                differs;
+    kiro_credential_view      have, view;
+    ngx_http_kiro_account_t  *account;
+
+    account = job->account;
+    now = ngx_http_kiro_now();
+
+    if (kiro_credential_override(job->read,
+                                 ngx_http_kiro_str(&account->profile_arn),
+                                 ngx_http_kiro_str(&account->auth_region))
+        != KIRO_OK)
+    {
+        ngx_http_kiro_refresh_failed(job, "out of memory");
+        return NGX_OK;
+    }
+
+    if (kiro_credential_prefer_state(job->read, job->cred)) {
+        return NGX_DECLINED;
+    }
+
+    kiro_credential_get(job->cred, &have);
+    kiro_credential_get(job->read, &view);
+
+    differs = view.access_token.len != have.access_token.len
+              || ngx_memcmp(view.access_token.data, have.access_token.data,
+                            have.access_token.len)
+                 != 0;
+
+    if (differs && view.access_token.len
+        && (view.expires_at == 0
+            || view.expires_at - now > NGX_HTTP_KIRO_USABLE))
+    {
+        ngx_log_error(NGX_LOG_NOTICE, job->log, 0,
+                      "kiro_account \"%V\": a newer token was found",
+                      &account->name);
+
+        if (ngx_http_kiro_token_publish(account, job->read, job->log)
+            != NGX_OK)
+        {
+            ngx_http_kiro_refresh_failed(job, "the credential found is too "
+                                         "large");
+            return NGX_OK;
+        }
+
+        ngx_http_kiro_refresh_end(job, 0);
+        return NGX_OK;
+    }
+
+    /* another login, or what is in use; there is nothing to save of it */
+
+    kiro_credential_free(job->cred);
+    job->cred = job->read;
+    job->read = NULL;
+
+    ngx_http_kiro_refresh_settled(job);
+
+    return NGX_DECLINED;
+}
+
+
+/* what was to be saved is out of date */
+
+static void
+ngx_http_kiro_refresh_settled(ngx_http_kiro_refresh_t *job)
+{
+    ngx_http_kiro_slot_t     *slot;
+    ngx_http_kiro_account_t  *account;
+
+    if (job->duty == NGX_HTTP_KIRO_DUTY_REFRESH) {
+        return;
+    }
+
+    account = job->account;
+    slot = account->slot;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    if (slot->version == job->version) {
+
+        if (job->duty == NGX_HTTP_KIRO_DUTY_FINISH) {
+            slot->pending = 0;
+
+        } else {
+            slot->unsaved = 0;
+        }
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    job->duty = NGX_HTTP_KIRO_DUTY_REFRESH;
+}
+
+
+/*
+ * NGX_AGAIN: another instance works for this login, its result will be found.
+ * One that holds the lock for longer than a refresh takes does not work.
+ */
+
+static ngx_int_t
+ngx_http_kiro_refresh_locked(ngx_http_kiro_refresh_t *job)
+{
+    ngx_msec_t                since;
+    ngx_http_kiro_slot_t     *slot;
+    ngx_http_kiro_account_t  *account;
+
+    account = job->account;
+    slot = account->slot;
+
+    if (job->lock_status == KIRO_OK) {
+        return NGX_OK;
+    }
+
+    if (job->lock_status != KIRO_AGAIN) {
 
         /* without a place for rotated tokens the zone is all there is */
 
-        ngx_log_error(NGX_LOG_ERR, job->log, 0,
-                      "kiro_account \"%V\": %s; a refreshed token will not "
-                      "survive a restart", &account->name,
-                      job->failure.message);
+        if (job->duty == NGX_HTTP_KIRO_DUTY_REFRESH) {
+            ngx_log_error(NGX_LOG_CRIT, job->log, 0,
+                          "kiro_account \"%V\": %s; a refreshed token will "
+                          "not survive a restart", &account->name,
+                          job->failure.message);
+        }
+
+        return NGX_OK;
     }
 
-    now = ngx_http_kiro_now();
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    if (job->read) {
-
-        if (kiro_credential_override(job->read,
-                                     ngx_http_kiro_str(&account->profile_arn),
-                                     ngx_http_kiro_str(&account->auth_region))
-            != KIRO_OK)
-        {
-            ngx_http_kiro_refresh_failed(job, "out of memory");
-            return;
-        }
-
-        kiro_credential_get(job->cred, &have);
-        kiro_credential_get(job->read, &view);
-
-        older = kiro_credential_prefer_state(job->read, job->cred);
-
-        differs = view.access_token.len != have.access_token.len
-                  || ngx_memcmp(view.access_token.data, have.access_token.data,
-                                have.access_token.len)
-                     != 0;
-
-        if (!older && differs && view.access_token.len
-            && (view.expires_at == 0
-                || view.expires_at - now > NGX_HTTP_KIRO_USABLE))
-        {
-            ngx_log_error(NGX_LOG_NOTICE, job->log, 0,
-                          "kiro_account \"%V\": a newer token was found",
-                          &account->name);
-
-            if (ngx_http_kiro_token_publish(account, job->read, job->log)
-                != NGX_OK)
-            {
-                ngx_http_kiro_refresh_failed(job, "the credential found is too "
-                                             "large");
-                return;
-            }
-
-            ngx_http_kiro_refresh_end(job, 0);
-            return;
-        }
-
-        if (!older) {
-            kiro_credential_free(job->cred);
-            job->cred = job->read;
-            job->read = NULL;
-        }
+    if (ngx_current_msec - slot->locked_seen > NGX_HTTP_KIRO_LOCKED_GAP) {
+        slot->locked = ngx_current_msec;
     }
 
-    /* a refresh token that was refused for good is not tried again */
+    slot->locked_seen = ngx_current_msec;
+    since = ngx_current_msec - slot->locked;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    if (since < account->refresh_timeout + NGX_HTTP_KIRO_LEASE_SLACK) {
+        return NGX_AGAIN;
+    }
+
+    ngx_log_error(NGX_LOG_CRIT, job->log, 0,
+                  "kiro_account \"%V\": %s for %M s, which is longer than a "
+                  "refresh takes; going on without the lock, look with fuser "
+                  "for the process that hangs", &account->name,
+                  job->failure.message, since / 1000);
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK: the refresh token may still be good */
+
+static ngx_int_t
+ngx_http_kiro_refresh_refused(ngx_http_kiro_refresh_t *job)
+{
+    u_char                    md5[16];
+    ngx_uint_t                dead;
+    ngx_http_kiro_slot_t     *slot;
+    ngx_http_kiro_account_t  *account;
+
+    account = job->account;
+    slot = account->slot;
 
     ngx_http_kiro_refresh_digest(job->cred, md5);
 
@@ -198,14 +298,14 @@ ngx_http_kiro_refresh_read_done(void *data)
 
     if (dead) {
         ngx_http_kiro_refresh_end(job, NGX_HTTP_KIRO_DEAD_RETRY);
-        return;
+        return NGX_DECLINED;
     }
 
     if (job->reread && ngx_memcmp(job->stale, md5, 16) == 0) {
         ngx_http_kiro_refresh_dead(job, "the auth host refuses the refresh "
                                    "token");
-        return;
+        return NGX_DECLINED;
     }
 
-    ngx_http_kiro_refresh_fetch(job);
+    return NGX_OK;
 }

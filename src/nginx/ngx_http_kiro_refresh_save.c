@@ -9,6 +9,8 @@
 
 static void ngx_http_kiro_refresh_save_task(void *data);
 static void ngx_http_kiro_refresh_save_done(void *data);
+static ngx_int_t ngx_http_kiro_refresh_publish(ngx_http_kiro_refresh_t *job);
+static void ngx_http_kiro_refresh_saved(ngx_http_kiro_refresh_t *job);
 
 
 void
@@ -20,15 +22,8 @@ ngx_http_kiro_refresh_save(ngx_http_kiro_refresh_t *job)
         return;
     }
 
-    job->in_task = 1;
-
-    if (ngx_http_kiro_task(job->pool, ngx_http_kiro_refresh_save_task,
-                           ngx_http_kiro_refresh_save_done, job, job->log)
-        != NGX_OK)
-    {
-        ngx_http_kiro_refresh_save_task(job);
-        ngx_http_kiro_refresh_save_done(job);
-    }
+    ngx_http_kiro_refresh_task(job, ngx_http_kiro_refresh_save_task,
+                               ngx_http_kiro_refresh_save_done);
 }
 
 
@@ -53,45 +48,112 @@ ngx_http_kiro_refresh_save_done(void *data)
 {
     ngx_http_kiro_refresh_t *job = data;
 
+    if (job->duty != NGX_HTTP_KIRO_DUTY_SAVE
+        && ngx_http_kiro_refresh_publish(job) != NGX_OK)
+    {
+        return;
+    }
+
+    ngx_http_kiro_refresh_saved(job);
+    ngx_http_kiro_refresh_end(job, 0);
+}
+
+
+/* NGX_OK: the zone has it; otherwise the job has ended */
+
+static ngx_int_t
+ngx_http_kiro_refresh_publish(ngx_http_kiro_refresh_t *job)
+{
+    ngx_uint_t                replaced;
     kiro_credential_view      view;
     ngx_http_kiro_slot_t     *slot;
     ngx_http_kiro_account_t  *account;
 
-    job->in_task = 0;
+    account = job->account;
+    slot = account->slot;
+
+    kiro_credential_get(job->cred, &view);
+
+    /* a reload may have brought another login meanwhile: it stays */
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    replaced = slot->version != job->version
+               && (ngx_strlen(slot->fingerprint) != view.fingerprint.len
+                   || ngx_memcmp(slot->fingerprint, view.fingerprint.data,
+                                 view.fingerprint.len)
+                      != 0);
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    if (replaced) {
+        ngx_log_error(NGX_LOG_NOTICE, job->log, 0,
+                      "kiro_account \"%V\": the login was replaced while its "
+                      "token was refreshed", &account->name);
+
+        ngx_http_kiro_refresh_end(job, 0);
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_kiro_token_publish(account, job->cred, job->log) != NGX_OK) {
+        ngx_http_kiro_refresh_failed(job, "the new credential is too large");
+        return NGX_DECLINED;
+    }
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    slot->refreshed = ngx_current_msec;
+    slot->lifetime = view.expires_at ? view.expires_at - ngx_http_kiro_now()
+                                     : 0;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    (void) ngx_atomic_fetch_add(&slot->refreshes, 1);
+
+    ngx_log_error(NGX_LOG_NOTICE, job->log, 0,
+                  "kiro_account \"%V\": the token was refreshed",
+                  &account->name);
+
+    return NGX_OK;
+}
+
+
+/* a login that is in memory only is saved as soon as that is possible */
+
+static void
+ngx_http_kiro_refresh_saved(ngx_http_kiro_refresh_t *job)
+{
+    ngx_uint_t                was;
+    ngx_http_kiro_slot_t     *slot;
+    ngx_http_kiro_account_t  *account;
 
     account = job->account;
+    slot = account->slot;
 
-    if (job->save_status != KIRO_OK) {
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    was = slot->unsaved;
+
+    slot->unsaved = (job->save_status != KIRO_OK);
+    slot->save_at = ngx_current_msec + NGX_HTTP_KIRO_SAVE_RETRY;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    if (job->save_status != KIRO_OK && job->duty != NGX_HTTP_KIRO_DUTY_SAVE) {
 
         /* the old token is gone: better used from memory than lost */
 
         ngx_log_error(NGX_LOG_CRIT, job->log, 0,
                       "kiro_account \"%V\": %s; the refreshed token is in "
                       "memory only, do not restart nginx before this is "
-                      "repaired", &account->name, job->failure.message);
+                      "repaired; it is tried again every %d s",
+                      &account->name, job->failure.message,
+                      NGX_HTTP_KIRO_SAVE_RETRY / 1000);
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, job->log, 0,
-                  "kiro_account \"%V\": the token was refreshed",
-                  &account->name);
-
-    if (ngx_http_kiro_token_publish(account, job->cred, job->log) != NGX_OK) {
-        ngx_http_kiro_refresh_failed(job, "the new credential is too large");
-        return;
+    if (job->save_status == KIRO_OK && was) {
+        ngx_log_error(NGX_LOG_NOTICE, job->log, 0,
+                      "kiro_account \"%V\": the token is saved now",
+                      &account->name);
     }
-
-    kiro_credential_get(job->cred, &view);
-
-    slot = account->slot;
-
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-    slot->refreshed = ngx_current_msec;
-    slot->lifetime = view.expires_at ? view.expires_at - ngx_http_kiro_now() : 0;
-
-    ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-    (void) ngx_atomic_fetch_add(&slot->refreshes, 1);
-
-    ngx_http_kiro_refresh_end(job, 0);
 }

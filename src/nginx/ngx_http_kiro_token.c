@@ -11,13 +11,20 @@
 #define NGX_HTTP_KIRO_POLL    25      /* ms, waiters look at the version */
 #define NGX_HTTP_KIRO_TICK    1000    /* ms, early refresh */
 #define NGX_HTTP_KIRO_MARGIN  5000    /* ms, a token this old is not sent */
-#define NGX_HTTP_KIRO_FRESH   30000   /* ms, a new token is not the problem */
+#define NGX_HTTP_KIRO_FRESH   30000   /* ms, between refreshes in vain */
+#define NGX_HTTP_KIRO_FRESH_MAX  600000
+
+#define NGX_HTTP_KIRO_HOPELESS  2000  /* ms, a later try is not waited for */
+#define NGX_HTTP_KIRO_DOUBTFUL  5000  /* ms, for one after several failed */
+
+#define NGX_HTTP_KIRO_LEAVE   2000    /* ms, the master kills after 3 s */
 
 #define NGX_HTTP_KIRO_KEY_PAUSE  15000   /* ms, after an API key was refused */
 
 
 static ngx_int_t ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot,
     int64_t now);
+static ngx_msec_t ngx_http_kiro_token_hopeless(ngx_http_kiro_slot_t *slot);
 static void ngx_http_kiro_token_tick(ngx_event_t *ev);
 static void ngx_http_kiro_token_poll(ngx_event_t *ev);
 static ngx_uint_t ngx_http_kiro_token_wake(ngx_http_kiro_account_t *account);
@@ -53,6 +60,7 @@ ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
     u_char                      *p;
     size_t                       len, size;
     ngx_uint_t                   dead;
+    ngx_msec_t                   left;
     ngx_http_kiro_slot_t        *slot;
     ngx_http_kiro_token_data_t  *data;
 
@@ -70,8 +78,17 @@ ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
         if (!ngx_http_kiro_token_usable(slot, ngx_http_kiro_now())) {
 
             dead = (slot->state == NGX_HTTP_KIRO_SLOT_DEAD);
+            left = ngx_http_kiro_token_hopeless(slot);
 
             ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+            if (!dead && left) {
+                kiro_failure_set(f, KIRO_FAIL_TOKEN_TIMEOUT,
+                                 "the gateway cannot renew its login at the "
+                                 "moment, the auth host fails");
+                f->retry_after_ms = left;
+                return NGX_ERROR;
+            }
 
             if (!dead) {
                 return NGX_AGAIN;
@@ -133,6 +150,40 @@ ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot, int64_t now)
 }
 
 
+/*
+ * The refresh has failed again and again, and the next try is so far away that
+ * nobody waits for it: how far, in ms.  Under the mutex.
+ */
+
+static ngx_msec_t
+ngx_http_kiro_token_hopeless(ngx_http_kiro_slot_t *slot)
+{
+    ngx_msec_int_t  left;
+
+    if (slot->state != NGX_HTTP_KIRO_SLOT_RETRYING
+        || (slot->leased
+            && (ngx_msec_int_t) (slot->lease_deadline - ngx_current_msec) > 0))
+    {
+        return 0;
+    }
+
+    left = (ngx_msec_int_t) (slot->next_try - ngx_current_msec);
+
+    return left > NGX_HTTP_KIRO_HOPELESS ? left : 0;
+}
+
+
+/* how long a request may wait for a token */
+
+ngx_msec_t
+ngx_http_kiro_token_patience(ngx_http_kiro_account_t *account)
+{
+    return account->slot->fails < 2
+           ? account->token_timeout
+           : ngx_min(account->token_timeout, NGX_HTTP_KIRO_DOUBTFUL);
+}
+
+
 /* a lost update does no harm: the next answer repeats it */
 
 void
@@ -141,13 +192,15 @@ ngx_http_kiro_token_accept(ngx_http_kiro_account_t *account,
 {
     if (account->slot->good < version) {
         account->slot->good = version;
+        account->slot->futile = 0;
     }
 }
 
 
 /*
- * The upstream does not take the token of this version.  One that was refreshed
- * a moment ago and never taken stays: another refresh would not help.
+ * The upstream does not take the token of this version.  If it never took it, one
+ * more refresh is made; the next ones have pauses that grow, as the refusal seems
+ * to be about something else.
  */
 
 void
@@ -155,6 +208,7 @@ ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version)
 {
     ngx_uint_t             login;
+    ngx_msec_t             pause;
     ngx_http_kiro_slot_t  *slot;
 
     slot = account->slot;
@@ -182,11 +236,19 @@ ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
                     (u_char *) "the service refuses the API key",
                     sizeof(slot->last_error));
 
-    } else if (slot->refreshes == 0 || slot->good >= version
-               || (ngx_msec_int_t) (ngx_current_msec - slot->refreshed)
-                  >= NGX_HTTP_KIRO_FRESH)
-    {
+    } else if (slot->refreshes == 0 || slot->good >= version) {
         slot->bad = version;
+
+    } else {
+        pause = slot->futile
+                ? NGX_HTTP_KIRO_FRESH << ngx_min(slot->futile - 1, 8) : 0;
+
+        pause = ngx_min(pause, NGX_HTTP_KIRO_FRESH_MAX);
+
+        if (ngx_current_msec - slot->refreshed >= pause) {
+            slot->futile++;
+            slot->bad = version;
+        }
     }
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
@@ -207,6 +269,7 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
     kiro_credential *cred, ngx_log_t *log)
 {
     size_t                       len;
+    u_char                      *record;
     ngx_http_kiro_slot_t        *slot;
     kiro_credential_view         view;
     ngx_http_kiro_token_data_t  *data;
@@ -215,13 +278,14 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
 
     kiro_credential_get(cred, &view);
 
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
+    /* nothing may be allocated under the mutex */
 
-    /* the inactive half: a worker that dies here leaves the active one whole */
+    record = ngx_alloc(NGX_HTTP_KIRO_RECORD_MAX, log);
+    if (record == NULL) {
+        return NGX_ERROR;
+    }
 
-    data = &slot->data[1 - slot->active];
-
-    len = kiro_credential_serialize(cred, (char *) data->record,
+    len = kiro_credential_serialize(cred, (char *) record,
                                     NGX_HTTP_KIRO_RECORD_MAX);
 
     if (view.access_token.len > NGX_HTTP_KIRO_TOKEN_MAX
@@ -229,7 +293,8 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
         || view.fingerprint.len >= sizeof(slot->fingerprint)
         || len > NGX_HTTP_KIRO_RECORD_MAX)
     {
-        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+        ngx_explicit_memzero(record, ngx_min(len, NGX_HTTP_KIRO_RECORD_MAX));
+        ngx_free(record);
 
         ngx_log_error(NGX_LOG_ERR, log, 0,
                       "kiro_account \"%V\": the new credential is too large",
@@ -237,7 +302,19 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
         return NGX_ERROR;
     }
 
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    /* the inactive half: a worker that dies here leaves the active one whole */
+
+    slot->pending = 0;
+
+    ngx_memory_barrier();
+
+    data = &slot->data[1 - slot->active];
+
     data->record_len = len;
+    ngx_memcpy(data->record, record, len);
+
     data->login = view.login;
     data->expires = view.expires_at;
 
@@ -269,12 +346,16 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
     slot->last_error[0] = '\0';
     slot->next_try = ngx_current_msec;
     slot->lifetime = 0;
+    slot->unsaved = 0;
 
     ngx_memory_barrier();
 
     slot->version++;
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    ngx_explicit_memzero(record, len);
+    ngx_free(record);
 
     return NGX_OK;
 }
@@ -313,7 +394,8 @@ ngx_http_kiro_token_wake(ngx_http_kiro_account_t *account)
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
     ready = ngx_http_kiro_token_usable(account->slot, ngx_http_kiro_now())
-            || account->slot->state == NGX_HTTP_KIRO_SLOT_DEAD;
+            || account->slot->state == NGX_HTTP_KIRO_SLOT_DEAD
+            || ngx_http_kiro_token_hopeless(account->slot);
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
@@ -428,6 +510,7 @@ void
 ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle)
 {
     ngx_uint_t                   i;
+    ngx_msec_t                   deadline;
     ngx_http_kiro_account_t    **account;
     ngx_http_kiro_main_conf_t   *kmcf;
 
@@ -443,8 +526,12 @@ ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle)
 
     account = kmcf->accounts.elts;
 
+    ngx_time_update();
+
+    deadline = ngx_current_msec + NGX_HTTP_KIRO_LEAVE;
+
     for (i = 0; i < kmcf->accounts.nelts; i++) {
         ngx_http_kiro_models_abort(account[i]);
-        ngx_http_kiro_refresh_abort(account[i]);
+        ngx_http_kiro_refresh_leave(account[i], deadline);
     }
 }
