@@ -34,7 +34,7 @@ protected:
     }
 
     CredentialPtr read(kiro_source_kind kind, const std::string &path) {
-        const kiro_source source{kind, path.c_str()};
+        const kiro_source source{kind, path.c_str(), nullptr};
         return own(kiro_store_read_source(&source, &f_));
     }
 

@@ -15,17 +15,26 @@ extern "C" {
 typedef enum {
     KIRO_SOURCE_API_KEY_FILE = 0,
     KIRO_SOURCE_CREDENTIALS_FILE,
-    KIRO_SOURCE_REFRESH_TOKEN_FILE
+    KIRO_SOURCE_REFRESH_TOKEN_FILE,
+    KIRO_SOURCE_CREDENTIALS_DB  /* SQLite, of kiro-cli or Amazon Q */
 } kiro_source_kind;
 
 typedef struct {
     kiro_source_kind kind;
     const char      *path;      /* terminated */
+    const char      *key;       /* of a database: the only row to use; or NULL */
 } kiro_source;
 
 /*
+ * The kind, or KIRO_SOURCE_CREDENTIALS_DB for a credentials file that is a database.
+ * Call it once, while nothing has the file open in this process.
+ */
+kiro_source_kind kiro_store_detect(const kiro_source *source);
+
+/*
  * Reads a source with what belongs to it (an AWS SSO registration beside it).
- * NULL: f says what an operator can do.
+ * NULL: f says what an operator can do. A database that is locked is waited for, two
+ * seconds at most.
  */
 kiro_credential *kiro_store_read_source(const kiro_source *source,
     kiro_failure *f);

@@ -192,6 +192,7 @@ struct ngx_http_kiro_account_s {
     ngx_str_t                        name;        /* terminated */
 
     kiro_source                      source;
+    ngx_str_t                        credentials_db_key;
     ngx_path_t                      *state_path;
 
     ngx_str_t                        region;

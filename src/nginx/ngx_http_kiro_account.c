@@ -47,7 +47,10 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
       ngx_http_kiro_account_source, 0, KIRO_SOURCE_REFRESH_TOKEN_FILE, NULL },
 
     { ngx_string("credentials_db"), 2,
-      ngx_http_kiro_account_not_built, 0, 0, NULL },
+      ngx_http_kiro_account_source, 0, KIRO_SOURCE_CREDENTIALS_DB, NULL },
+
+    { ngx_string("credentials_db_key"), 2, ngx_conf_set_str_slot, 0,
+      offsetof(ngx_http_kiro_account_t, credentials_db_key), NULL },
 
     { ngx_string("write_back"), 2,
       ngx_http_kiro_account_not_built, 0, 0, NULL },
@@ -219,9 +222,21 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (account->source.path == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "kiro_account \"%V\" has no credential, add one of "
-                           "\"api_key_file\", \"credentials_file\" or "
-                           "\"refresh_token_file\"", &account->name);
+                           "\"api_key_file\", \"credentials_file\", "
+                           "\"credentials_db\" or \"refresh_token_file\"",
+                           &account->name);
         return NGX_CONF_ERROR;
+    }
+
+    account->source.kind = kiro_store_detect(&account->source);
+
+    if (account->credentials_db_key.len) {
+
+        if (account->source.kind != KIRO_SOURCE_CREDENTIALS_DB) {
+            return "has \"credentials_db_key\" without a database";
+        }
+
+        account->source.key = (char *) account->credentials_db_key.data;
     }
 
     if (account->refresh_timeout == 0 || account->token_timeout == 0) {

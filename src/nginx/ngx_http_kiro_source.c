@@ -15,7 +15,8 @@ ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
     kiro_credential_view   view;
 
     static char  *keys[] = {
-        "api_key_file", "credentials_file", "refresh_token_file"
+        "api_key_file", "credentials_file", "refresh_token_file",
+        "credentials_db"
     };
 
     state = NULL;

@@ -1,7 +1,14 @@
 #include "store/source.h"
 
+#include <array>
 #include <string>
+#include <string_view>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/credentials_db.h"
 #include "store/file.h"
 
 namespace kiro::store {
@@ -24,6 +31,8 @@ std::optional<Credential> parse(kiro_source_kind kind, std::string_view data, ki
         return ::kiro::kiro::credential_from_refresh_token(data, f);
     case KIRO_SOURCE_CREDENTIALS_FILE:
         return ::kiro::kiro::parse_credential(data, f);
+    case KIRO_SOURCE_CREDENTIALS_DB:
+        break;
     }
     kiro_failure_set(f, KIRO_FAIL_INTERNAL, "unknown kind of credential source");
     return std::nullopt;
@@ -53,7 +62,24 @@ bool read_registration(const std::string &source, Credential &cred, kiro_failure
 
 } // namespace
 
+kiro_source_kind detect(const kiro_source &source) {
+    constexpr std::string_view magic = "SQLite format 3";
+    if (source.kind != KIRO_SOURCE_CREDENTIALS_FILE) {
+        return source.kind;
+    }
+    const Fd fd(open(source.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    struct stat info;
+    std::array<char, magic.size()> start{};
+    const bool readable = fd.valid() && fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode) &&
+                          pread(fd.get(), start.data(), start.size(), 0) == ssize_t{start.size()};
+    return readable && std::string_view(start.data(), start.size()) == magic ? KIRO_SOURCE_CREDENTIALS_DB
+                                                                             : source.kind;
+}
+
 std::optional<Credential> read_source(const kiro_source &source, kiro_failure *f) {
+    if (source.kind == KIRO_SOURCE_CREDENTIALS_DB) {
+        return read_credentials_db(source, f);
+    }
     const std::string path = source.path;
     const auto data = read_file(path, Missing::is_failure, f);
     if (!data) {

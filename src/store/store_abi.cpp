@@ -30,6 +30,10 @@ kiro_status failed(kiro_failure *f, const std::exception &error) {
 
 extern "C" {
 
+kiro_source_kind kiro_store_detect(const kiro_source *source) {
+    return kiro::store::detect(*source);
+}
+
 kiro_credential *kiro_store_read_source(const kiro_source *source, kiro_failure *f) {
     return guarded(f, [&] { return kiro::store::read_source(*source, f); });
 }

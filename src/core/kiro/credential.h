@@ -33,6 +33,15 @@ struct Credential {
     std::string issuer_url;
     std::string scopes;
 
+    // What the source said besides; not kept in the state file.
+    std::string start_url;
+    std::string oauth_flow;
+    bool region_is_default = false;
+    int64_t registration_expires_at = 0;
+    std::string source_key; // of the database row
+    std::string found;      // how the login was told, for the operator: no secret in it
+    std::string warning;
+
     std::string fingerprint;
     // Fingerprints of the refresh tokens that were replaced since the import, oldest
     // first: a source that holds one of them is older than this record.
@@ -69,8 +78,27 @@ struct HttpsUrl {
 };
 std::optional<HttpsUrl> parse_https_url(std::string_view url);
 
-// On failure nothing or false, and f is set.
-std::optional<Credential> parse_credential(std::string_view text, kiro_failure *f);
+// A client registration of AWS SSO.
+struct Registration {
+    std::string client_id;
+    Secret client_secret;
+    int64_t expires_at = 0;
+    std::string region;
+    std::string oauth_flow;
+};
+
+// Builder ID logins have no profile of their own.
+bool is_builder_id(const Credential &cred);
+
+// Adds to the texts for the operator, with a separator.
+void append_note(std::string &notes, std::string_view note);
+
+// On failure nothing or false, and f is set. A record in a database is of the kind that its
+// key says.
+std::optional<Credential> parse_credential(std::string_view text, kiro_failure *f,
+                                           std::optional<kiro_login> expected = {});
+std::optional<Registration> parse_registration(std::string_view text, kiro_failure *f);
+void set_registration(Credential &cred, Registration registration);
 bool add_registration(Credential &cred, std::string_view text, kiro_failure *f);
 std::optional<Credential> credential_from_api_key(std::string_view key, kiro_failure *f);
 std::optional<Credential> credential_from_refresh_token(std::string_view token, kiro_failure *f);

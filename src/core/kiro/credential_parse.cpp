@@ -12,6 +12,8 @@ namespace kiro::kiro {
 
 namespace {
 
+constexpr std::string_view builder_id_start_url = "https://view.awsapps.com/start";
+
 constexpr kiro_failure_kind bad_login = KIRO_FAIL_LOGIN_REQUIRED;
 constexpr size_t max_client_secret = 16384;
 constexpr size_t max_text = 2048;
@@ -22,7 +24,7 @@ constexpr size_t max_url = 256;
 struct Raw {
     std::string_view access_token, refresh_token, api_key;
     std::string_view client_id, client_secret, client_id_hash;
-    std::string_view profile_arn, region, auth_method, provider, start_url;
+    std::string_view profile_arn, region, auth_method, provider, start_url, oauth_flow;
     std::string_view token_endpoint, issuer_url;
     // of a state only
     std::string_view fingerprint, operator_profile_arn, operator_region;
@@ -74,6 +76,7 @@ constexpr TextMember text_members[] = {
     {"authMethod", "auth_method", &Raw::auth_method, max_text, is_any, ""},
     {"provider", "provider", &Raw::provider, max_text, is_any, ""},
     {"startUrl", "start_url", &Raw::start_url, max_text, is_any, ""},
+    {"oauthFlow", "oauth_flow", &Raw::oauth_flow, max_text, is_any, ""},
     {"tokenEndpoint", "token_endpoint", &Raw::token_endpoint, max_url, is_url, "an https URL"},
     {"issuerUrl", "issuer_url", &Raw::issuer_url, max_text, is_url, "an https URL"},
 };
@@ -84,7 +87,12 @@ constexpr TextMember state_members[] = {
     {"operatorRegion", "operatorRegion", &Raw::operator_region, 32, is_region, region_form},
 };
 
-constexpr TextMember registration_members[] = {text_members[3], text_members[4]};
+constexpr TextMember registration_members[] = {
+    {"clientId", "client_id", &Raw::client_id, max_text, is_token, token_form},
+    {"clientSecret", "client_secret", &Raw::client_secret, max_client_secret, is_token, token_form},
+    {"region", "region", &Raw::region, 32, is_region, region_form},
+    {"oauthFlow", "oauth_flow", &Raw::oauth_flow, max_text, is_any, ""},
+};
 
 std::optional<simdjson::dom::element> find(const SecretJson &json, const char *camel, const char *snake,
                                            const char *&name) {
@@ -161,7 +169,7 @@ constexpr DeclaredLogin declared_logins[] = {
     {"apikey", KIRO_LOGIN_API_KEY},
 };
 
-std::optional<kiro_login> declared_login(std::string_view text) {
+const DeclaredLogin *declared_login(std::string_view text) {
     std::string word;
     for (char c : text) {
         if (c != '_' && c != '-' && c != ' ') {
@@ -170,32 +178,48 @@ std::optional<kiro_login> declared_login(std::string_view text) {
     }
     for (const DeclaredLogin &row : declared_logins) {
         if (row.word == word) {
-            return row.login;
+            return &row;
         }
     }
-    return std::nullopt;
+    return nullptr;
 }
 
 bool is_api_key(std::string_view text) {
     return text.starts_with("ksk_");
 }
 
-kiro_login detect_login(const Raw &raw) {
+// The kind of a login, and what told it.
+struct Detected {
+    kiro_login login;
+    std::string why;
+};
+
+Detected detect_login(const Raw &raw, std::optional<kiro_login> expected) {
     if (!raw.api_key.empty() || is_api_key(raw.access_token)) {
-        return KIRO_LOGIN_API_KEY;
+        return {KIRO_LOGIN_API_KEY, "a ksk_ key"};
     }
-    for (std::string_view word : {raw.auth_method, raw.provider}) {
-        if (const auto login = declared_login(word)) {
-            return *login;
-        }
+    if (expected) {
+        return {*expected, ""};
+    }
+    // Only words of our table go into the log.
+    if (const DeclaredLogin *declared = declared_login(raw.auth_method)) {
+        return {declared->login, "authMethod " + std::string(declared->word)};
+    }
+    if (const DeclaredLogin *declared = declared_login(raw.provider)) {
+        return {declared->login, "provider " + std::string(declared->word)};
     }
     if (!raw.token_endpoint.empty()) {
-        return KIRO_LOGIN_EXTERNAL;
+        return {KIRO_LOGIN_EXTERNAL, "it names a token endpoint"};
     }
-    const bool registered = !raw.client_id.empty() && !raw.client_secret.empty();
+    if (!raw.client_id.empty() && !raw.client_secret.empty()) {
+        return {KIRO_LOGIN_OIDC, "client id and secret in it"};
+    }
     // Only AWS SSO records name a registration or a start URL.
-    return registered || !raw.client_id_hash.empty() || !raw.start_url.empty() ? KIRO_LOGIN_OIDC
-                                                                               : KIRO_LOGIN_SOCIAL;
+    if (!raw.client_id_hash.empty() || !raw.start_url.empty()) {
+        return {KIRO_LOGIN_OIDC,
+                raw.client_id_hash.empty() ? "it names a start URL" : "it names a registration"};
+    }
+    return {KIRO_LOGIN_SOCIAL, "tokens alone"};
 }
 
 bool check_refresh_token(std::string_view token, kiro_login login, kiro_failure *f) {
@@ -210,9 +234,8 @@ bool check_refresh_token(std::string_view token, kiro_login login, kiro_failure 
     return true;
 }
 
-bool read_expiry(const SecretJson &json, bool is_state, int64_t &expires_at, kiro_failure *f) {
-    const char *name;
-    const auto element = find(json, "expiresAt", "expires_at", name);
+bool read_time(const std::optional<simdjson::dom::element> &element, const char *name, bool is_state,
+               int64_t &expires_at, kiro_failure *f) {
     if (!element) {
         return true;
     }
@@ -237,6 +260,12 @@ bool read_expiry(const SecretJson &json, bool is_state, int64_t &expires_at, kir
     }
     expires_at = *time;
     return true;
+}
+
+bool read_expiry(const SecretJson &json, bool is_state, int64_t &expires_at, kiro_failure *f) {
+    const char *name;
+    const auto element = find(json, "expiresAt", "expires_at", name);
+    return read_time(element, name, is_state, expires_at, f);
 }
 
 // A string, or an array of strings that are joined by spaces.
@@ -363,7 +392,16 @@ bool check_complete(const Raw &raw, const Credential &cred, kiro_failure *f) {
 
 } // namespace
 
-std::optional<Credential> parse_credential(std::string_view text, kiro_failure *f) {
+bool is_builder_id(const Credential &cred) {
+    return cred.login == KIRO_LOGIN_OIDC && cred.start_url.starts_with(builder_id_start_url);
+}
+
+void append_note(std::string &notes, std::string_view note) {
+    notes.append(notes.empty() || note.empty() ? "" : ", ").append(note);
+}
+
+std::optional<Credential> parse_credential(std::string_view text, kiro_failure *f,
+                                           std::optional<kiro_login> expected) {
     SecretJson json;
     Raw raw;
     Credential cred;
@@ -373,7 +411,9 @@ std::optional<Credential> parse_credential(std::string_view text, kiro_failure *
         !read_expiry(json, cred.is_state, cred.expires_at, f)) {
         return std::nullopt;
     }
-    cred.login = detect_login(raw);
+    Detected detected = detect_login(raw, expected);
+    cred.login = detected.login;
+    cred.found = std::move(detected.why);
     if (cred.login == KIRO_LOGIN_API_KEY) {
         cred.access_token = Secret(raw.api_key.empty() ? raw.access_token : raw.api_key);
         cred.expires_at = 0;
@@ -395,6 +435,12 @@ std::optional<Credential> parse_credential(std::string_view text, kiro_failure *
         cred.client_secret = Secret(raw.client_secret);
         cred.client_id_hash = raw.client_id_hash;
         cred.sso_region = raw.region.empty() ? default_region : raw.region;
+        cred.region_is_default = raw.region.empty();
+        cred.oauth_flow = raw.oauth_flow;
+        const DeclaredLogin *provider = declared_login(raw.provider);
+        cred.start_url = raw.start_url.empty() && provider != nullptr && provider->word == "builderid"
+                             ? builder_id_start_url
+                             : raw.start_url;
     }
     if (cred.login == KIRO_LOGIN_SOCIAL) {
         // The file's region, if any, names no host of the Kiro Desktop service.
@@ -422,20 +468,52 @@ std::optional<Credential> parse_credential(std::string_view text, kiro_failure *
     return cred;
 }
 
-bool add_registration(Credential &cred, std::string_view text, kiro_failure *f) {
+std::optional<Registration> parse_registration(std::string_view text, kiro_failure *f) {
     SecretJson json;
     Raw raw;
+    Registration out;
     if (!open_json(json, text, f) || !read_texts(json, registration_members, raw, f)) {
-        return false;
+        return std::nullopt;
     }
     if (raw.client_id.empty() || raw.client_secret.empty()) {
         kiro_failure_set(f, bad_login, "the client registration lacks \"%s\"",
                          raw.client_id.empty() ? "clientId" : "clientSecret");
-        return false;
+        return std::nullopt;
     }
-    cred.client_id = raw.client_id;
-    cred.client_secret = Secret(raw.client_secret);
-    return true;
+    // The SSO cache calls it expiresAt, the databases client_secret_expires_at.
+    for (const char *name :
+         {"clientSecretExpiresAt", "client_secret_expires_at", "expiresAt", "expires_at"}) {
+        if (const auto element = json.find(name)) {
+            if (!read_time(element, name, false, out.expires_at, f)) {
+                return std::nullopt;
+            }
+            break;
+        }
+    }
+    out.client_id = raw.client_id;
+    out.client_secret = Secret(raw.client_secret);
+    out.region = raw.region;
+    out.oauth_flow = raw.oauth_flow;
+    return out;
+}
+
+void set_registration(Credential &cred, Registration registration) {
+    cred.client_id = std::move(registration.client_id);
+    cred.client_secret = std::move(registration.client_secret);
+    cred.registration_expires_at = registration.expires_at;
+    if (cred.region_is_default && !registration.region.empty()) {
+        // A registration holds in its region alone, so the login is from there.
+        cred.sso_region = std::move(registration.region);
+        cred.region_is_default = false;
+    }
+}
+
+bool add_registration(Credential &cred, std::string_view text, kiro_failure *f) {
+    auto registration = parse_registration(text, f);
+    if (registration) {
+        set_registration(cred, std::move(*registration));
+    }
+    return registration.has_value();
 }
 
 std::optional<Credential> credential_from_api_key(std::string_view key, kiro_failure *f) {
@@ -453,6 +531,7 @@ std::optional<Credential> credential_from_api_key(std::string_view key, kiro_fai
     cred.login = KIRO_LOGIN_API_KEY;
     cred.access_token = Secret(key);
     cred.fingerprint = fingerprint_of(key);
+    cred.found = "a ksk_ key";
     return cred;
 }
 
@@ -476,6 +555,7 @@ std::optional<Credential> credential_from_refresh_token(std::string_view token, 
     cred.refresh_token = Secret(token);
     cred.sso_region = default_region;
     cred.fingerprint = fingerprint_of(token);
+    cred.found = "a bare refresh token";
     return cred;
 }
 
