@@ -9,6 +9,7 @@
 #include "core/chat/search.h"
 #include "core/chat/thinking.h"
 #include "core/json/reader.h"
+#include "core/json/space.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
 #include "core/kiro/digest.h"
@@ -34,11 +35,10 @@ kiro_str str(std::string_view s) {
 }
 
 std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view space = " \t\r\n";
-    size_t first = text.find_first_not_of(space);
+    size_t first = text.find_first_not_of(json::white_space);
     if (first == std::string_view::npos)
         return {};
-    return text.substr(first, text.find_last_not_of(space) - first + 1);
+    return text.substr(first, text.find_last_not_of(json::white_space) - first + 1);
 }
 
 using ReadRequest = chat::Conversation (*)(json::Value);

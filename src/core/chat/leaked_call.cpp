@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/json/cursor.h"
+#include "core/json/space.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
 
@@ -16,10 +17,6 @@ using std::string_view;
 constexpr std::size_t max_name = 256;
 constexpr string_view name_end = "\">";
 constexpr string_view value_end = "</parameter>";
-
-bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 bool is_object(std::string &text) {
     const json::Validation validation = json::validate(text);
@@ -134,7 +131,7 @@ LeakedCallParser::Verdict LeakedCallParser::expect(char byte) {
         space = false;
         break;
     }
-    if (space && text_.empty() && is_space(byte))
+    if (space && text_.empty() && json::is_space(byte))
         return Verdict::maybe;
     text_ += byte;
     for (const Word &word : words) {
@@ -161,7 +158,7 @@ bool LeakedCallParser::token(char byte, string_view end) {
 // False: it is no object. whole: text_ is one.
 bool LeakedCallParser::json(char byte, bool &whole) {
     if (text_.empty()) {
-        if (is_space(byte))
+        if (json::is_space(byte))
             return true;
         if (byte != '{')
             return false;
@@ -244,7 +241,7 @@ LeakedCallParser::Verdict LeakedCallParser::step(char byte) {
             step_ = Step::called_args;
         } else {
             text_ += byte;
-            good = !is_space(byte) && text_.size() <= max_name;
+            good = !json::is_space(byte) && text_.size() <= max_name;
         }
         break;
     case Step::called_json:

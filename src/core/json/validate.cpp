@@ -10,14 +10,12 @@
 
 #include "core/json/plain.h"
 #include "core/json/raw.h"
+#include "core/json/space.h"
 
 namespace kiro::json {
 
 namespace {
 
-bool is_space(char c) {
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }

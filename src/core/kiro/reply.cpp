@@ -4,6 +4,7 @@
 #include "core/eventstream/header.h"
 #include "core/json/character.h"
 #include "core/json/scan.h"
+#include "core/json/space.h"
 #include "core/json/writer.h"
 #include "core/kiro/errors.h"
 
@@ -23,8 +24,6 @@ constexpr std::size_t kMaxSignature = 4 * 1024 * 1024;
 
 // A signature that stands for hidden reasoning comes with this text.
 constexpr string_view kPlaceholder = "...";
-
-constexpr string_view kSpace = " \n\r\t";
 
 struct StopWord {
     string_view word;
@@ -352,7 +351,7 @@ void ReplyReader::stream_call(string_view id, string_view fragment) {
     string_view text = call_input_.join(fragment, json::has_escapes(fragment));
     while (!call_begun_ && !text.empty()) {
         const json::Character first = json::first_character(text);
-        if (kSpace.find(first.ascii()) == string_view::npos) {
+        if (!json::is_space(first.ascii())) {
             break;
         }
         text.remove_prefix(first.raw);

@@ -1,6 +1,7 @@
 #include "core/kiro/tool_calls.h"
 
 #include "core/json/raw.h"
+#include "core/json/space.h"
 #include "core/json/validate.h"
 #include "core/json/writer.h"
 
@@ -15,12 +16,10 @@ constexpr std::size_t kMaxCalls = 4096;
 constexpr std::size_t kMaxName = 1024;
 constexpr std::size_t kMaxLost = 16; // names of lost calls
 
-constexpr std::string_view kSpace = " \n\r\t";
-
 // Cuts white space around the text.
 void trim(std::string &text) {
-    text.erase(text.find_last_not_of(kSpace) + 1);
-    text.erase(0, text.find_first_not_of(kSpace));
+    text.erase(text.find_last_not_of(json::white_space) + 1);
+    text.erase(0, text.find_first_not_of(json::white_space));
 }
 
 // Models leave line ends and tabs in strings as they are, which JSON forbids: escapes them. Nothing else is

@@ -1,6 +1,7 @@
 #include "core/stages/fence.h"
 
 #include "core/json/character.h"
+#include "core/json/space.h"
 
 namespace kiro::stages {
 
@@ -10,10 +11,6 @@ using std::string_view;
 
 constexpr std::size_t fence_ticks = 3;
 constexpr std::size_t max_language = 16;
-
-bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 bool is_language(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -28,7 +25,7 @@ bool Fence::opens(char c, string_view raw) {
     case State::space:
         if (c == '`')
             state_ = State::ticks;
-        else if (!is_space(c))
+        else if (!json::is_space(c))
             return false;
         break;
     case State::ticks:
@@ -49,7 +46,7 @@ bool Fence::opens(char c, string_view raw) {
             ticks_ = 0;
             return true;
         }
-        if (is_language(c) ? ++letters_ > max_language : !is_space(c))
+        if (is_language(c) ? ++letters_ > max_language : !json::is_space(c))
             return false;
     }
     held_.append(raw);
@@ -75,15 +72,15 @@ void Fence::take_text(string_view text, Sink out) {
             continue;
         }
         // A closing fence is white space, ticks, white space; all else ends what is held.
-        const bool fits = is_space(c) || (c == '`' && !trailing_ && ticks_ < fence_ticks);
-        if (!fits || (is_space(c) && ticks_ > 0 && ticks_ < fence_ticks)) {
+        const bool fits = json::is_space(c) || (c == '`' && !trailing_ && ticks_ < fence_ticks);
+        if (!fits || (json::is_space(c) && ticks_ > 0 && ticks_ < fence_ticks)) {
             if (!held_.empty()) {
                 out.text(held_);
                 held_.clear();
                 ticks_ = 0;
                 trailing_ = false;
                 run = at;
-                if (is_space(c) || c == '`')
+                if (json::is_space(c) || c == '`')
                     continue; // may begin another one
             }
             at += raw.size();
@@ -93,7 +90,7 @@ void Fence::take_text(string_view text, Sink out) {
             out.text(text.substr(run, at - run));
         held_.append(raw);
         ticks_ += c == '`';
-        trailing_ = is_space(c) && ticks_ > 0;
+        trailing_ = json::is_space(c) && ticks_ > 0;
         at += raw.size();
         run = at;
     }

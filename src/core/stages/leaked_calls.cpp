@@ -4,6 +4,7 @@
 
 #include "core/chat/freeform.h"
 #include "core/json/character.h"
+#include "core/json/space.h"
 #include "core/json/writer.h"
 
 namespace kiro::stages {
@@ -14,10 +15,6 @@ using std::string_view;
 
 constexpr std::size_t fence_marks = 3;
 constexpr unsigned max_indent = 3;
-
-bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 } // namespace
 
@@ -57,7 +54,7 @@ void CodeFences::take(char c) {
         [[fallthrough]];
     case Part::info:
         // A closing fence stands alone; ticks behind opening ones make it a piece of code within the line.
-        if (fenced() ? !is_space(c) : mark_ == '`' && c == '`')
+        if (fenced() ? !json::is_space(c) : mark_ == '`' && c == '`')
             part_ = Part::rest;
         return;
     case Part::rest:
@@ -136,7 +133,7 @@ void LeakedCalls::take_text(string_view text, Sink out) {
             }
             continue;
         }
-        if (behind_call_ && is_space(c)) {
+        if (behind_call_ && json::is_space(c)) {
             at += raw.size();
             run = at;
             continue;

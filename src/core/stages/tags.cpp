@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/json/character.h"
+#include "core/json/space.h"
 
 namespace kiro::stages {
 
@@ -15,10 +16,6 @@ constexpr std::uint8_t every_name = (1U << names.size()) - 1;
 constexpr std::size_t max_space = 256; // behind a closing tag
 constexpr unsigned fence_ticks = 3;
 constexpr unsigned past_fence = fence_ticks + 1; // no fence can begin on this line any more
-
-bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
 
 // The character at a place of "<name>" or "</name>", 0 behind the end.
 char tag_at(string_view name, std::size_t at, bool closing) {
@@ -101,7 +98,7 @@ void TagParser::take_text(string_view text, Sink out) {
         bool taken = true;
         switch (state_) {
         case State::start:
-            if (is_space(c)) {
+            if (json::is_space(c)) {
                 held_.append(raw);
             } else if (c == '<') {
                 begin_tag(State::opening, raw);
@@ -159,7 +156,7 @@ void TagParser::take_text(string_view text, Sink out) {
             }
             break;
         case State::closed:
-            if (is_space(c) && held_.size() - behind_ < max_space) {
+            if (json::is_space(c) && held_.size() - behind_ < max_space) {
                 held_.append(raw);
                 if (c == '\n') {
                     line_ends_++;
