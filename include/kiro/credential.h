@@ -27,6 +27,7 @@ typedef struct {
     kiro_str   refresh_token;
     int64_t    expires_at;      /* Unix ms, 0: unknown (or never: API key) */
     kiro_str   profile_arn;
+    kiro_str   record_arn;      /* profile_arn without the operator's setting */
     kiro_str   sso_region;
     kiro_str   client_id_hash;  /* names the registration file, charset checked */
     int        has_registration;/* client id and secret are known */

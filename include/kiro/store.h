@@ -64,6 +64,20 @@ kiro_status kiro_store_write_state(const char *dir, const char *account,
     const kiro_credential *cred, kiro_failure *f);
 
 /*
+ * dir/account.profile, 0600: what the service said about the profile of the login
+ * that has this fingerprint. An empty ARN: it is a Builder ID, which has none.
+ */
+kiro_status kiro_store_write_profile(const char *dir, const char *account,
+    kiro_str fingerprint, kiro_str arn, kiro_failure *f);
+
+/*
+ * KIRO_OK: arn[0..*len) is it, cap was enough; KIRO_AGAIN: nothing is known of this
+ * login; KIRO_ERROR: f says why the file cannot be used.
+ */
+kiro_status kiro_store_read_profile(const char *dir, const char *account,
+    kiro_str fingerprint, char *arn, size_t cap, size_t *len, kiro_failure *f);
+
+/*
  * flock on dir/account.lock, across processes and instances; never waits.
  * KIRO_AGAIN: held by somebody else. fd is close-on-exec.
  */

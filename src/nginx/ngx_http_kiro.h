@@ -16,6 +16,7 @@
 #include <kiro/http.h>
 #include <kiro/kiro.h>
 #include <kiro/models.h>
+#include <kiro/profiles.h>
 #include <kiro/reply.h>
 #include <kiro/request.h>
 #include <kiro/store.h>
@@ -29,6 +30,7 @@
 
 /* limits of what a slot of the zone holds */
 #define NGX_HTTP_KIRO_NAME_MAX       64
+#define NGX_HTTP_KIRO_FINGERPRINT_MAX  64
 #define NGX_HTTP_KIRO_TOKEN_MAX      8192
 #define NGX_HTTP_KIRO_ARN_MAX        320
 #define NGX_HTTP_KIRO_RECORD_MAX     24576
@@ -48,6 +50,7 @@
 typedef struct ngx_http_kiro_refresh_s  ngx_http_kiro_refresh_t;
 typedef struct ngx_http_kiro_fetch_s    ngx_http_kiro_fetch_t;
 typedef struct ngx_http_kiro_models_s   ngx_http_kiro_models_t;
+typedef struct ngx_http_kiro_lookup_s   ngx_http_kiro_lookup_t;
 typedef struct ngx_http_kiro_ctx_s      ngx_http_kiro_ctx_t;
 
 
@@ -90,6 +93,32 @@ typedef struct {
 } ngx_http_kiro_list_t;
 
 
+/* what the service says about the profile of a login whose record has none */
+
+typedef enum {
+    NGX_HTTP_KIRO_PROFILE_UNKNOWN = 0,
+    NGX_HTTP_KIRO_PROFILE_FOUND,
+    NGX_HTTP_KIRO_PROFILE_BUILDER_ID,
+    NGX_HTTP_KIRO_PROFILE_SEVERAL,
+    NGX_HTTP_KIRO_PROFILE_NONE
+} ngx_http_kiro_profile_e;
+
+
+typedef struct {
+    ngx_uint_t                       state;
+    size_t                           arn_len;
+    u_char                           arn[NGX_HTTP_KIRO_ARN_MAX];
+
+    ngx_msec_t                       lease_deadline;
+    ngx_uint_t                       lease_generation;
+    ngx_uint_t                       leased;      /* unsigned  leased:1; */
+
+    ngx_msec_t                       due;         /* for the next lookup */
+    ngx_uint_t                       fails;
+    ngx_atomic_uint_t                refused;     /* this token's version */
+} ngx_http_kiro_profile_t;
+
+
 /*
  * One account in the zone.  Everything is changed under the slab mutex, the
  * only lock that nginx releases for a worker that died; the version and the
@@ -99,7 +128,7 @@ typedef struct {
 typedef struct {
     ngx_queue_t                      queue;
     u_char                           name[NGX_HTTP_KIRO_NAME_MAX + 1];
-    u_char                           fingerprint[65];  /* of the source */
+    u_char                           fingerprint[NGX_HTTP_KIRO_FINGERPRINT_MAX + 1];
 
     ngx_atomic_t                     version;     /* bumped by a publish */
     ngx_atomic_t                     bad;         /* refused up to this one */
@@ -133,6 +162,7 @@ typedef struct {
     char                             last_error[256];
 
     ngx_http_kiro_list_t             models;
+    ngx_http_kiro_profile_t          profile;
 
     ngx_atomic_t                     refreshes;
     ngx_atomic_t                     refresh_failures;
@@ -233,6 +263,7 @@ struct ngx_http_kiro_account_s {
     ngx_queue_t                      waiters;
     ngx_http_kiro_refresh_t         *running;
     ngx_http_kiro_models_t          *fetching;
+    ngx_http_kiro_lookup_t          *lookup;
     ngx_str_t                        catalogue;   /* copy of the zone's */
     ngx_atomic_uint_t                catalogue_version;
 
@@ -317,6 +348,7 @@ typedef struct {
     ngx_str_t                        arn;
     ngx_atomic_uint_t                version;
     ngx_uint_t                       login;
+    unsigned                         builder_id:1;
 } ngx_http_kiro_token_t;
 
 
@@ -612,6 +644,9 @@ ngx_int_t ngx_http_kiro_zone_add(ngx_conf_t *cf,
 ngx_int_t ngx_http_kiro_token_get(ngx_http_kiro_account_t *account,
     ngx_pool_t *pool, ngx_http_kiro_token_t *token, kiro_failure *f);
 ngx_msec_t ngx_http_kiro_token_patience(ngx_http_kiro_account_t *account);
+ngx_int_t ngx_http_kiro_token_bearer(ngx_http_kiro_account_t *account,
+    ngx_pool_t *pool, ngx_http_kiro_token_t *token, kiro_failure *f);
+ngx_int_t ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot, int64_t now);
 void ngx_http_kiro_token_accept(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version);
 void ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
@@ -628,6 +663,20 @@ int64_t ngx_http_kiro_now(void);
 void ngx_http_kiro_refresh(ngx_http_kiro_account_t *account);
 void ngx_http_kiro_refresh_leave(ngx_http_kiro_account_t *account,
     ngx_msec_t deadline);
+
+/* ngx_http_kiro_profile.c */
+ngx_int_t ngx_http_kiro_profile_arn(ngx_http_kiro_account_t *account,
+    ngx_str_t *arn);
+ngx_uint_t ngx_http_kiro_profile_borrowed(ngx_http_kiro_account_t *account);
+void ngx_http_kiro_profile_failure(ngx_http_kiro_account_t *account,
+    kiro_failure *f);
+ngx_uint_t ngx_http_kiro_profile_late(ngx_http_kiro_account_t *account,
+    kiro_failure *f);
+void ngx_http_kiro_profile_load(ngx_http_kiro_account_t *account,
+    ngx_log_t *log);
+void ngx_http_kiro_profile_forget(ngx_http_kiro_slot_t *slot);
+void ngx_http_kiro_profile(ngx_http_kiro_account_t *account);
+void ngx_http_kiro_profile_abort(ngx_http_kiro_account_t *account);
 
 /* ngx_http_kiro_models.c */
 kiro_str ngx_http_kiro_models_get(ngx_http_kiro_account_t *account);

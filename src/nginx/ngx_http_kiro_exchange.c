@@ -202,8 +202,11 @@ ngx_http_kiro_exchange_token(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     if (left <= 0) {
         ngx_http_kiro_unwait(ctx);
 
-        kiro_failure_set(&ctx->failure, KIRO_FAIL_TOKEN_TIMEOUT,
-                         "the gateway could not refresh its login in time");
+        if (!ngx_http_kiro_profile_late(account, &ctx->failure)) {
+            kiro_failure_set(&ctx->failure, KIRO_FAIL_TOKEN_TIMEOUT,
+                             "the gateway could not refresh its login in time");
+        }
+
         ngx_http_kiro_exchange_fail(r, ctx);
         return;
     }
@@ -227,7 +230,7 @@ ngx_http_kiro_unwait(ngx_http_kiro_ctx_t *ctx)
 static void
 ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
-    kiro_str           body;
+    kiro_str           arn, body;
     kiro_status        status;
     kiro_request_info  info;
 
@@ -239,8 +242,15 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return;
     }
 
-    status = kiro_request_write(ctx->kreq, ctx->peer->account->wire,
-                                ngx_http_kiro_str(&ctx->token.arn), &body,
+    /* the legacy hosts do not know the ARN that stands for a Builder ID */
+
+    arn = ngx_http_kiro_str(&ctx->token.arn);
+
+    if (ctx->token.builder_id && ctx->region->legacy) {
+        arn.len = 0;
+    }
+
+    status = kiro_request_write(ctx->kreq, ctx->peer->account->wire, arn, &body,
                                 &ctx->failure);
 
     if (status == KIRO_ERROR) {

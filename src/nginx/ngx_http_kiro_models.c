@@ -206,6 +206,7 @@ ngx_http_kiro_models_refresh(ngx_http_kiro_account_t *account)
 
         if (rc == NGX_AGAIN) {
             ngx_http_kiro_refresh(account);
+            ngx_http_kiro_profile(account);
             return NGX_AGAIN;
         }
 

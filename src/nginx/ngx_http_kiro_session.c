@@ -113,9 +113,9 @@ ngx_int_t
 ngx_http_kiro_login_id(ngx_http_request_t *r,
     ngx_http_kiro_account_t *account, kiro_str *id)
 {
-    u_char                      *p, *last;
-    ngx_http_kiro_slot_t        *slot;
-    ngx_http_kiro_token_data_t  *data;
+    u_char                *p, *last;
+    ngx_str_t              arn;
+    ngx_http_kiro_slot_t  *slot;
 
     slot = account->slot;
 
@@ -131,10 +131,9 @@ ngx_http_kiro_login_id(ngx_http_request_t *r,
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    data = &slot->data[slot->active];
-
-    if (data->arn_len) {
-        last = ngx_cpymem(last, data->arn, data->arn_len);
+    if (ngx_http_kiro_profile_arn(account, &arn) == NGX_OK && arn.len) {
+        last = ngx_cpymem(last, arn.data, ngx_min(arn.len,
+                                                  NGX_HTTP_KIRO_ARN_MAX));
 
     } else {
         last = ngx_cpymem(last, slot->fingerprint,

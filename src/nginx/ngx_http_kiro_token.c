@@ -22,9 +22,10 @@
 #define NGX_HTTP_KIRO_KEY_PAUSE  15000   /* ms, after an API key was refused */
 
 
-static ngx_int_t ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot,
-    int64_t now);
 static ngx_msec_t ngx_http_kiro_token_hopeless(ngx_http_kiro_slot_t *slot);
+static ngx_int_t ngx_http_kiro_token_copy(ngx_http_kiro_account_t *account,
+    ngx_pool_t *pool, ngx_http_kiro_token_t *token, ngx_uint_t profile,
+    kiro_failure *f);
 static void ngx_http_kiro_token_tick(ngx_event_t *ev);
 static void ngx_http_kiro_token_poll(ngx_event_t *ev);
 static ngx_uint_t ngx_http_kiro_token_wake(ngx_http_kiro_account_t *account);
@@ -49,16 +50,36 @@ ngx_http_kiro_now(void)
 
 
 /*
- * NGX_OK: token is filled; NGX_AGAIN: wait for a refresh; NGX_ERROR: f says why
- * waiting is of no use.
+ * NGX_OK: token is filled; NGX_AGAIN: wait for a refresh or for the profile;
+ * NGX_ERROR: f says why waiting is of no use.
  */
 
 ngx_int_t
 ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
     ngx_http_kiro_token_t *token, kiro_failure *f)
 {
+    return ngx_http_kiro_token_copy(account, pool, token, 1, f);
+}
+
+
+/* the same without a profile ARN */
+
+ngx_int_t
+ngx_http_kiro_token_bearer(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
+    ngx_http_kiro_token_t *token, kiro_failure *f)
+{
+    return ngx_http_kiro_token_copy(account, pool, token, 0, f);
+}
+
+
+static ngx_int_t
+ngx_http_kiro_token_copy(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
+    ngx_http_kiro_token_t *token, ngx_uint_t profile, kiro_failure *f)
+{
     u_char                      *p;
     size_t                       len, size;
+    ngx_int_t                    rc;
+    ngx_str_t                    arn;
     ngx_uint_t                   dead;
     ngx_msec_t                   left;
     ngx_http_kiro_slot_t        *slot;
@@ -68,6 +89,7 @@ ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
 
     p = NULL;
     size = 0;
+    ngx_str_null(&arn);
 
     for ( ;; ) {
 
@@ -100,7 +122,19 @@ ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
             return NGX_ERROR;
         }
 
-        len = data->token_len + data->arn_len;
+        rc = profile ? ngx_http_kiro_profile_arn(account, &arn) : NGX_OK;
+
+        if (rc != NGX_OK) {
+            ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+            if (rc == NGX_ERROR) {
+                ngx_http_kiro_profile_failure(account, f);
+            }
+
+            return rc;
+        }
+
+        len = data->token_len + arn.len;
 
         if (p && len <= size) {
             break;
@@ -124,11 +158,12 @@ ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
     ngx_memcpy(p, data->token, data->token_len);
 
     token->arn.data = p + data->token_len;
-    token->arn.len = data->arn_len;
-    ngx_memcpy(token->arn.data, data->arn, data->arn_len);
+    token->arn.len = arn.len;
+    ngx_memcpy(token->arn.data, arn.data, arn.len);
 
     token->version = slot->version;
     token->login = data->login;
+    token->builder_id = ngx_http_kiro_profile_borrowed(account);
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
@@ -136,7 +171,7 @@ ngx_http_kiro_token_get(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot, int64_t now)
 {
     ngx_http_kiro_token_data_t  *data;
@@ -289,7 +324,7 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
                                     NGX_HTTP_KIRO_RECORD_MAX);
 
     if (view.access_token.len > NGX_HTTP_KIRO_TOKEN_MAX
-        || view.profile_arn.len > NGX_HTTP_KIRO_ARN_MAX
+        || view.record_arn.len > NGX_HTTP_KIRO_ARN_MAX
         || view.fingerprint.len >= sizeof(slot->fingerprint)
         || len > NGX_HTTP_KIRO_RECORD_MAX)
     {
@@ -321,15 +356,19 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
     data->token_len = view.access_token.len;
     ngx_memcpy(data->token, view.access_token.data, view.access_token.len);
 
-    data->arn_len = view.profile_arn.len;
-    ngx_memcpy(data->arn, view.profile_arn.data, view.profile_arn.len);
+    /* that of the record: what is set is another matter */
+
+    data->arn_len = view.record_arn.len;
+    ngx_memcpy(data->arn, view.record_arn.data, view.record_arn.len);
 
     if (ngx_strlen(slot->fingerprint) != view.fingerprint.len
         || ngx_memcmp(slot->fingerprint, view.fingerprint.data,
                       view.fingerprint.len)
            != 0)
     {
-        /* another login: its models may be others */
+        /* another login: its models and its profile may be others */
+
+        ngx_http_kiro_profile_forget(slot);
 
         slot->models.len = 0;
         slot->models.version++;
@@ -361,7 +400,7 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
 }
 
 
-/* the request sleeps until the version changes or its deadline passes */
+/* the request sleeps until there is a token, and a profile, or its time is up */
 
 void
 ngx_http_kiro_token_wait(ngx_http_kiro_account_t *account,
@@ -377,12 +416,14 @@ ngx_http_kiro_token_wait(ngx_http_kiro_account_t *account,
     }
 
     ngx_http_kiro_refresh(account);
+    ngx_http_kiro_profile(account);
 }
 
 
 static ngx_uint_t
 ngx_http_kiro_token_wake(ngx_http_kiro_account_t *account)
 {
+    ngx_str_t             arn;
     ngx_uint_t            ready;
     ngx_queue_t          *q;
     ngx_http_kiro_ctx_t  *ctx;
@@ -394,8 +435,9 @@ ngx_http_kiro_token_wake(ngx_http_kiro_account_t *account)
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
     ready = ngx_http_kiro_token_usable(account->slot, ngx_http_kiro_now())
-            || account->slot->state == NGX_HTTP_KIRO_SLOT_DEAD
-            || ngx_http_kiro_token_hopeless(account->slot);
+            ? ngx_http_kiro_profile_arn(account, &arn) != NGX_AGAIN
+            : (account->slot->state == NGX_HTTP_KIRO_SLOT_DEAD
+               || ngx_http_kiro_token_hopeless(account->slot));
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
@@ -433,6 +475,7 @@ ngx_http_kiro_token_poll(ngx_event_t *ev)
     for (i = 0; i < kmcf->accounts.nelts; i++) {
         if (ngx_http_kiro_token_wake(account[i])) {
             ngx_http_kiro_refresh(account[i]);
+            ngx_http_kiro_profile(account[i]);
             n++;
         }
     }
@@ -462,6 +505,7 @@ ngx_http_kiro_token_tick(ngx_event_t *ev)
 
     for (i = 0; i < kmcf->accounts.nelts; i++) {
         ngx_http_kiro_refresh(account[i]);
+        ngx_http_kiro_profile(account[i]);
     }
 
     ngx_add_timer(ev, NGX_HTTP_KIRO_TICK);
@@ -532,6 +576,7 @@ ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle)
 
     for (i = 0; i < kmcf->accounts.nelts; i++) {
         ngx_http_kiro_models_abort(account[i]);
+        ngx_http_kiro_profile_abort(account[i]);
         ngx_http_kiro_refresh_leave(account[i], deadline);
     }
 }

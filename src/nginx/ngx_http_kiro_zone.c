@@ -217,6 +217,8 @@ ngx_http_kiro_zone_slots(ngx_shm_zone_t *shm_zone, ngx_http_kiro_zone_t *zone)
         {
             return NGX_ERROR;
         }
+
+        ngx_http_kiro_profile_load(account[i], shm_zone->shm.log);
     }
 
     return NGX_OK;

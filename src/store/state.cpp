@@ -14,9 +14,6 @@ namespace kiro::store {
 
 using ::kiro::kiro::Credential;
 
-namespace {
-
-// The account's name becomes a file name, so it must be one.
 bool check_account(std::string_view account, kiro_failure *f) {
     constexpr size_t longest = 200;
     bool plain = !account.empty() && account.size() <= longest && account.front() != '.';
@@ -32,8 +29,6 @@ bool check_account(std::string_view account, kiro_failure *f) {
     }
     return plain;
 }
-
-} // namespace
 
 std::optional<Credential> read_state(const char *dir, const char *account, kiro_failure *f) {
     if (!check_account(account, f)) {

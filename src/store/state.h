@@ -3,6 +3,7 @@
 #define KIRO_STORE_STATE_H
 
 #include <optional>
+#include <string_view>
 
 #include "core/kiro/credential.h"
 #include "kiro/store.h"
@@ -13,6 +14,9 @@ namespace kiro::store {
 std::optional<::kiro::kiro::Credential> read_state(const char *dir, const char *account, kiro_failure *f);
 
 bool write_state(const char *dir, const char *account, const ::kiro::kiro::Credential &cred, kiro_failure *f);
+
+// The account's name becomes a file name, so it must be one.
+bool check_account(std::string_view account, kiro_failure *f);
 
 // KIRO_AGAIN: held by somebody else; fd is -1 unless KIRO_OK.
 kiro_status lock(const char *dir, const char *account, int &fd, kiro_failure *f);

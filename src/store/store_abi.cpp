@@ -1,3 +1,4 @@
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -5,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/kiro/credential.h"
+#include "store/profile.h"
 #include "store/source.h"
 #include "store/state.h"
 #include "store/write_back.h"
@@ -24,6 +26,10 @@ template <class Read> kiro_credential *guarded(kiro_failure *f, Read read) {
 kiro_status failed(kiro_failure *f, const std::exception &error) {
     kiro_failure_set(f, KIRO_FAIL_INTERNAL, "%s", error.what());
     return dynamic_cast<const std::bad_alloc *>(&error) != nullptr ? KIRO_NOMEM : KIRO_ERROR;
+}
+
+std::string_view view_of(kiro_str text) {
+    return text.len == 0 ? std::string_view() : std::string_view(text.data, text.len);
 }
 
 } // namespace
@@ -61,6 +67,37 @@ kiro_status kiro_store_write_state(const char *dir, const char *account, const k
                                    kiro_failure *f) {
     try {
         return kiro::store::write_state(dir, account, cred->value, f) ? KIRO_OK : KIRO_ERROR;
+    } catch (const std::exception &error) {
+        return failed(f, error);
+    }
+}
+
+kiro_status kiro_store_write_profile(const char *dir, const char *account, kiro_str fingerprint, kiro_str arn,
+                                     kiro_failure *f) {
+    try {
+        return kiro::store::write_profile(dir, account, view_of(fingerprint), view_of(arn), f) ? KIRO_OK
+                                                                                               : KIRO_ERROR;
+    } catch (const std::exception &error) {
+        return failed(f, error);
+    }
+}
+
+kiro_status kiro_store_read_profile(const char *dir, const char *account, kiro_str fingerprint, char *arn,
+                                    size_t cap, size_t *len, kiro_failure *f) {
+    try {
+        const auto found = kiro::store::read_profile(dir, account, view_of(fingerprint), f);
+        if (!found) {
+            return f->kind == KIRO_FAIL_NONE ? KIRO_AGAIN : KIRO_ERROR;
+        }
+        if (found->size() > cap) {
+            kiro_failure_set(f, KIRO_FAIL_INTERNAL, "the profile ARN is too long");
+            return KIRO_ERROR;
+        }
+        if (!found->empty()) {
+            std::memcpy(arn, found->data(), found->size());
+        }
+        *len = found->size();
+        return KIRO_OK;
     } catch (const std::exception &error) {
         return failed(f, error);
     }

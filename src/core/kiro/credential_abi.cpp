@@ -102,6 +102,7 @@ void kiro_credential_get(const kiro_credential *cred, kiro_credential_view *view
     view->refresh_token = str_of(value.refresh_token.view());
     view->expires_at = value.expires_at;
     view->profile_arn = str_of(value.effective_profile_arn());
+    view->record_arn = str_of(value.profile_arn);
     view->sso_region = str_of(value.effective_region());
     view->client_id_hash = str_of(value.client_id_hash);
     view->has_registration = value.has_registration();
