@@ -31,6 +31,7 @@ my %PATH = (
     '/mcp'                       => ['search',   'rest'],
     '/refreshToken'              => ['refresh',  'social'],
     '/token'                     => ['refresh',  'oidc'],
+    '/oauth2/v2.0/token'         => ['refresh',  'external'],
 );
 my %CONTENT_TYPE = (v3 => 'application/x-amz-json-1.0', v2 => 'application/x-amz-json-1.0', rest => 'application/json');
 my %OPERATION = (generate => \&_generate, search => \&_search, refresh => \&_refresh, map { $_ => \&_management } qw(models profiles usage profile));
@@ -41,7 +42,7 @@ my @COUNTERS = qw(generate generate_ok generate_rejected search search_ok refres
 # loop, tokens, plans, vectors (dir), log (file handle), describe (what GET /_sim tells)
 sub new ($class, %arg) {
     my $self = bless { %arg, entries => [], entry_bytes => 0, n => 0, conns => 0, held => {}, auth_plan => [],
-                       models_plan => [] }, $class;
+                       models_plan => [], profiles_plan => [], profiles_page => 10 }, $class;
     $self->{count} = { map { $_ => 0 } @COUNTERS };
     return $self;
 }
@@ -84,6 +85,7 @@ sub handle ($self, $conn, $q) {
         return $self->_control($conn, $q);
     }
     $conn->{requests}++;
+    $q->{region} = _region($conn, $q);
     my $target = $q->{headers}{'x-amz-target'};
     my $route = defined $target ? ($q->{path} eq '/' ? $TARGET{$target} : undef) : $PATH{ $q->{path} };
     my ($op, $wire) = $route ? @$route : ('unknown');
@@ -99,6 +101,7 @@ sub handle ($self, $conn, $q) {
 sub _entry ($self, $conn, $q, $op, $wire) {
     my $entry = {
         n => ++$self->{n}, time => KiroSim::Conn::wall_ms(), op => $op, wire => $wire, conn => $conn->{id}, tls => !!$conn->{ssl},
+        region => $q->{region},
         method => $q->{method}, path => $q->{path}, query => $q->{query}, http => $q->{http}, headers => $q->{headers},
         body => $q->{body}, bytes_sent => 0, body_bytes => 0, events_sent => 0,
     };
@@ -155,8 +158,10 @@ sub _denied ($rule, $message, $detail, %more) {
     return { status => 403, type => 'AccessDeniedException', rule => $rule, message => $message, detail => $detail, %more };
 }
 
+my %TOKEN_TYPE = (api_key => 'API_KEY', external => 'EXTERNAL_IDP');
+
 # (login, failure)
-sub _authenticate ($self, $q) {
+sub _authenticate ($self, $q, $op = '') {
     my $h = $q->{headers};
     my ($bearer) = ($h->{authorization} // '') =~ /\ABearer ([!-~]+)\z/;
     my ($login, $why) = $self->{tokens}->check($bearer);
@@ -166,11 +171,23 @@ sub _authenticate ($self, $q) {
             if index($agent, 'AWS-Language-Servers-AWS-CodeWhisperer') >= 0;
     }
     my $type = $h->{tokentype};
-    my $want = $login->{kind} eq 'api_key' ? 'API_KEY' : undef;
+    my $want = $TOKEN_TYPE{ $login->{kind} };
+    return ($login, undef) if $op eq 'profiles' && !defined $type;    # a list, if an empty one
     return (undef, _denied('token_type', 'Invalid token', 'TokenType is ' . ($type // 'absent')))
         if ($type // '') ne ($want // '') || defined $type && !defined $want;
+    return (undef, _denied('region', 'Invalid token', "no profile in $q->{region}"))
+        if $op ne 'profiles' && !KiroSim::Tokens::at_home($login, $q->{region});
     return ($login, undef);
 }
+
+# The door's region, or at the first door the one that the host name tells.
+sub _region ($conn, $q) {
+    my ($told) = ($q->{headers}{host} // '') =~ /\A\w+\.([a-z0-9-]+)\.(?:kiro\.dev|amazonaws\.com)(?::\d+)?\z/;
+    return $conn->{region} if !defined $told || $told eq $conn->{region};
+    return $conn->{region} eq 'us-east-1' ? $told : 'nowhere';
+}
+
+sub _legacy ($q) { !!(($q->{headers}{host} // q{}) =~ /\.amazonaws\.com(?::\d+)?\z/i) }
 
 sub _content_type ($q) { lc(($q->{headers}{'content-type'} // '') =~ s/\s*;.*//sr) }
 
@@ -191,7 +208,8 @@ sub _generate ($self, $conn, $q, $entry, $op, $wire) {
         ($body, $failure) = KiroSim::Validate::parse($q->{body});
         $entry->{json} = defined $body ? 1 : 0;
     }
-    my $r = { body => $body, text => $q->{body}, wire => $wire, login => $login, tokens => $self->{tokens} };
+    my $r = { body => $body, text => $q->{body}, wire => $wire, login => $login, tokens => $self->{tokens},
+              region => $q->{region}, legacy => _legacy($q) };
     $failure //= KiroSim::Validate::check($r);
     return $self->_refuse($conn, $entry, $failure) if $failure;
 
@@ -271,7 +289,7 @@ sub _search ($self, $conn, $q, $entry, $op, $wire) {
     my $failure = _wrong_type($q, $CONTENT_TYPE{$wire});
     (my $login, $failure) = $self->_authenticate($q) if !$failure;
     (my $body, $failure) = KiroSim::Validate::parse($q->{body}) if !$failure;
-    $failure //= KiroSim::Search::check({ body => $body, login => $login });
+    $failure //= KiroSim::Search::check({ body => $body, login => $login, region => $q->{region}, legacy => _legacy($q) });
     return $self->_refuse($conn, $entry, $failure) if $failure;
 
     my ($plan, $attempt, $name) = ({});
@@ -363,20 +381,33 @@ sub _release ($self, $name) {
 
 sub _management ($self, $conn, $q, $entry, $op, $wire) {
     my $failure = _wrong_type($q, 'application/x-amz-json-1.0');
-    (my $login, $failure) = $self->_authenticate($q) if !$failure;
+    (my $login, $failure) = $self->_authenticate($q, $op) if !$failure;
     $failure->{status} = 400 if $failure && $failure->{rule} eq 'bearer';    # this host's habit
     (my $body, $failure) = KiroSim::Validate::parse($q->{body} eq '' ? '{}' : $q->{body}) if !$failure;
-    (my $reply, $failure) = $self->_management_reply($op, $body, $login) if !$failure;
+    (my $reply, $failure) = $self->_management_reply($q, $op, $body, $login) if !$failure;
+    my $plan = $op eq 'profiles' ? $self->_profiles_plan($q) : undef;
+    return $self->_list($conn, $entry, $plan, $reply) if $plan && (!$failure || $failure->{rule} ne 'bearer');
     return $self->_refuse($conn, $entry, $failure) if $failure;
-    return $self->_list_models($conn, $entry, shift @{ $self->{models_plan} }, $reply) if $op eq 'models' && @{ $self->{models_plan} };
+    return $self->_list($conn, $entry, shift @{ $self->{models_plan} }, $reply) if $op eq 'models' && @{ $self->{models_plan} };
     $self->_decided($entry, 200);
     $conn->answer(200, ['content-type' => 'application/x-amz-json-1.0', 'x-amzn-requestid' => _request_id()], encode_json($reply));
 }
 
+# The next element for this region; one that is kept serves for ever.
+sub _profiles_plan ($self, $q) {
+    my $plan = $self->{profiles_plan};
+    for my $i (0 .. $#$plan) {
+        next if defined $plan->[$i]{region} && $plan->[$i]{region} ne $q->{region};
+        return $plan->[$i] if $plan->[$i]{keep};
+        return splice @$plan, $i, 1;
+    }
+    return undef;
+}
+
 my %MODELS_FIELD = map { $_ => 1 } qw(status type reason message retry_after_ms raw_body html headers drop rst hang delay_ms hold);
 
-# A good request for the list that is to fare badly.
-sub _list_models ($self, $conn, $entry, $plan, $reply) {
+# A good request for a list that is to fare badly.
+sub _list ($self, $conn, $entry, $plan, $reply) {
     $entry->{plan} = $plan if %$plan;
     my $act = sub {
         return $self->_decided($entry, 0) if $conn->{closed};
@@ -404,11 +435,34 @@ sub _bad_member ($message) {
              message => $message, detail => $message };
 }
 
-sub _management_reply ($self, $op, $body, $login) {
+# A page of the profiles that a login has in this region.
+sub _profiles_reply ($self, $q, $body, $login) {
+    return (undef, _denied('profile', 'AWS Builder ID is not supported for this operation.', 'Builder ID'))
+        if $login->{kind} eq 'builder';
+    for my $member (sort keys %$body) {
+        return (undef, _bad_member("unknown member $member.")) if $member !~ /\A(?:maxResults|nextToken)\z/;
+    }
+    my $most = $body->{maxResults} // 10;
+    return (undef, _bad_member('maxResults is invalid.')) if !is_number($most) || $most < 1 || $most > 100;
+    my $first = 0;
+    if (defined $body->{nextToken}) {
+        ($first) = $body->{nextToken} =~ /\Apage:"(\d+)"\z/ or return (undef, _bad_member('nextToken is invalid.'));
+    }
+    # Without its TokenType an external token has no profile at all.
+    my $blind = $login->{kind} eq 'api_key' || ($TOKEN_TYPE{ $login->{kind} } // '') ne ($q->{headers}{tokentype} // '');
+    my @all = $blind ? () : grep { KiroSim::Tokens::region_of($_->{arn}) eq $q->{region} } @{ $login->{profiles} };
+    my $last = $first + ($most < $self->{profiles_page} ? $most : $self->{profiles_page});
+    $last = @all if $last > @all;
+    return { profiles => [@all[$first .. $last - 1]], nextToken => $last < @all ? qq{page:"$last"} : undef };
+}
+
+sub _management_reply ($self, $q, $op, $body, $login) {
     my $arn = $body->{profileArn};
     my $key = $login->{kind} eq 'api_key';
     return (undef, _denied('profile', 'User is not authorized to make this call.', 'foreign profileArn'))
-        if defined $arn && !$key && $arn ne $login->{arn};
+        if defined $arn && !$key && !KiroSim::Tokens::owns($login, $arn);
+    return (undef, _denied('region', 'Invalid token', 'profileArn of another region'))
+        if defined $arn && !$key && KiroSim::Tokens::region_of($arn) ne $q->{region};
     my $profile = { arn => $login->{arn}, profileName => 'Simulated profile' };
     if ($op eq 'models') {
         return (undef, _bad_member('origin is required.')) if !is_string($body->{origin});
@@ -421,11 +475,7 @@ sub _management_reply ($self, $op, $body, $login) {
         my $reply = KiroSim::Models::list_reply($body->{nextToken});
         return $reply ? $reply : (undef, _bad_member('nextToken is invalid.'));
     }
-    if ($op eq 'profiles') {
-        return (undef, _denied('profile', 'AWS Builder ID is not supported for this operation.', 'Builder ID'))
-            if $login->{kind} eq 'builder';
-        return { profiles => $key ? [] : [$profile], nextToken => undef };
-    }
+    return $self->_profiles_reply($q, $body, $login) if $op eq 'profiles';
     if ($op eq 'profile') { return { profile => $profile } }
     my $reset = 86400 * (12 + int time / 86400);
     return {
@@ -496,6 +546,7 @@ sub _refresh_now ($self, $conn, $q, $entry, $wire, $plan) {
     my $refuse = sub ($status, $error, $why) {
         return $self->_auth_answer($conn, $entry, $plan, $status, { error => $error, error_description => $why });
     };
+    return $self->_refresh_external($conn, $q, $entry, $plan, $refuse) if $wire eq 'external';
     my $body = _content_type($q) eq 'application/json' ? eval { decode_json($q->{body}) } : undef;
     my $oidc = $wire eq 'oidc';
     if (ref $body ne 'HASH') {
@@ -512,7 +563,8 @@ sub _refresh_now ($self, $conn, $q, $entry, $wire, $plan) {
     }
     return $refuse->(400, 'invalid_request', 'refreshToken is required') if !is_string($body->{refreshToken});
     my $login = $self->{tokens}->by_refresh($body->{refreshToken});
-    return $refuse->(400, 'invalid_grant', 'Invalid refresh token provided') if !$login || ($login->{kind} eq 'social') != !$oidc;
+    return $refuse->(400, 'invalid_grant', 'Invalid refresh token provided')
+        if !$login || ($login->{kind} eq 'social') != !$oidc || $login->{kind} eq 'external';
 
     my $new = $self->{tokens}->renew($login, ttl => $plan->{ttl}, keep_refresh => $plan->{no_rotate});
     if ($plan->{lost}) {
@@ -524,6 +576,35 @@ sub _refresh_now ($self, $conn, $q, $entry, $wire, $plan) {
     $self->_auth_answer($conn, $entry, $plan, 200, {
         accessToken => $new->{access}, expiresIn => int $new->{ttl}, $keep ? () : (refreshToken => $new->{refresh}),
         $oidc ? (tokenType => 'Bearer', idToken => undef) : $plan->{no_arn} ? () : (profileArn => $new->{arn}),
+    });
+}
+
+# The token endpoint of a company's identity provider, RFC 6749: a form over TLS.
+sub _refresh_external ($self, $conn, $q, $entry, $plan, $refuse) {
+    return $refuse->(400, 'invalid_request', 'TLS is required') if !$conn->{ssl};
+    return $refuse->(400, 'invalid_request', 'The body must be a form') if _content_type($q) ne 'application/x-www-form-urlencoded';
+    my (%form, @twice);
+    for my $pair (split /&/, $q->{body}) {
+        my ($name, $value) = map { s/\+/ /gr =~ s/%([0-9a-fA-F]{2})/chr hex $1/ger } split /=/, $pair, 2;
+        push @twice, $name if exists $form{$name};
+        $form{$name} = $value // '';
+    }
+    my $idp = $self->{tokens}{idp};
+    return $refuse->(400, 'invalid_request', 'A parameter is repeated') if @twice;
+    return $refuse->(400, 'unsupported_grant_type', 'grant_type must be refresh_token') if ($form{grant_type} // '') ne 'refresh_token';
+    return $refuse->(401, 'invalid_client', 'Unknown client') if ($form{client_id} // '') ne $idp->{client};
+    return $refuse->(400, 'invalid_scope', 'Unknown scope') if defined $form{scope} && $form{scope} ne $idp->{scopes};
+    my $login = $self->{tokens}->by_refresh($form{refresh_token} // '');
+    return $refuse->(400, 'invalid_grant', 'The refresh token is not valid') if !$login || $login->{kind} ne 'external';
+    my $new = $self->{tokens}->renew($login, ttl => $plan->{ttl}, keep_refresh => $plan->{no_rotate});
+    if ($plan->{lost}) {
+        $self->_decided($entry, 0);
+        return $conn->abandon('fin');
+    }
+    $self->{count}{refresh_ok}++;
+    $self->_auth_answer($conn, $entry, $plan, 200, {
+        token_type => 'Bearer', access_token => $new->{access}, expires_in => int $new->{ttl}, scope => $idp->{scopes},
+        $plan->{no_rotate} || $plan->{no_refresh_token} ? () : (refresh_token => $new->{refresh}),
     });
 }
 
@@ -540,6 +621,7 @@ my %CONTROL = (
     'POST /_sim/release' => sub ($self, $q, $body) { { released => $self->_release($body->{name}) } },
     'POST /_sim/auth'    => \&_auth_plan,
     'POST /_sim/models'  => \&_models_plan,
+    'POST /_sim/profiles' => \&_set_profiles_plan,
 );
 
 sub _control ($self, $conn, $q) {
@@ -582,6 +664,7 @@ sub _reset ($self, $q, $body) {
     $self->{plans}->reset;
     $self->{auth_plan} = [];
     $self->{models_plan} = [];
+    @$self{qw(profiles_plan profiles_page)} = ([], 10);
     KiroSim::Models::restore();
     $self->_release(undef);
     $self->{entries} = [];
@@ -601,10 +684,13 @@ sub _tokens ($self, $q, $body) {
     $reply{refresh_revoked} = $tokens->revoke_refresh if $body->{revoke_refresh};
     if (defined $body->{issue}) {
         die "unknown kind of login\n" if !KiroSim::Tokens::known_kind($body->{issue});
-        my $login = $tokens->login($body->{issue});
+        my $profiles = $body->{profiles};
+        die "profiles must be a list of {arn, profileName}\n"
+            if defined $profiles && (ref $profiles ne 'ARRAY' || grep { ref ne 'HASH' || !defined $_->{arn} } @$profiles);
+        my $login = $tokens->login($body->{issue}, $tokens->{ttl}, $profiles);
         %reply = (%reply, credentials => $tokens->credential_record($login), profile_arn => $login->{arn},
                   file => $self->{write_login}->($login));
-        $reply{registration} = $tokens->registration_record if $body->{issue} ne 'social';
+        $reply{registration} = $tokens->registration_record if $login->{client};
     }
     return { ok => !!1, ttl => $tokens->{ttl}, %reply };
 }
@@ -623,6 +709,17 @@ sub _models_plan ($self, $q, $body) {
     }
     $self->{models_plan} = [@$plan];
     KiroSim::Models::change(map { $_ => $body->{$_} } grep { exists $body->{$_} } qw(add remove page default));
+    return { elements => scalar @$plan };
+}
+
+sub _set_profiles_plan ($self, $q, $body) {
+    my $plan = $body->{plan} // [];
+    die "plan must be a list of objects\n" if ref $plan ne 'ARRAY' || grep { ref ne 'HASH' } @$plan;
+    for my $element (@$plan) {
+        for my $field (sort keys %$element) { die "unknown profiles plan field '$field'\n" if !$MODELS_FIELD{$field} && $field !~ /^(?:region|keep)$/ }
+    }
+    $self->{profiles_plan} = [@$plan];
+    $self->{profiles_page} = $body->{page} if defined $body->{page};
     return { elements => scalar @$plan };
 }
 

@@ -58,7 +58,7 @@ sub write_login ($dir, $tokens, $login, $name) {
 
 # Fresh logins of every kind, each with its file; returns paths and values for the ready line.
 sub credentials ($dir, $tokens, $first_ttl) {
-    my %login = map { $_ => $tokens->login($_, $first_ttl) } qw(social oidc builder);
+    my %login = map { $_ => $tokens->login($_, $first_ttl) } qw(social oidc builder external);
     my $bare = $tokens->login('social', $first_ttl);
     my $key = $tokens->add_api_key;
     return {
@@ -67,6 +67,7 @@ sub credentials ($dir, $tokens, $first_ttl) {
         oidc => write_login($dir, $tokens, $login{oidc}, 'oidc'), oidc_profile_arn => $login{oidc}{arn},
         oidc_registration => "$dir/$login{oidc}{client}{hash}.json",
         builder => write_login($dir, $tokens, $login{builder}, 'builder'), builder_profile_arn => $login{builder}{arn},
+        external => write_login($dir, $tokens, $login{external}, 'external'), external_profile_arn => $login{external}{arn},
         refresh_token_file => write_file("$dir/refresh-token", "$bare->{refresh}\n"), refresh_token_profile_arn => $bare->{arn},
     };
 }

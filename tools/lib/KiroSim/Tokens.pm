@@ -1,6 +1,6 @@
 package KiroSim::Tokens;
 
-# Logins and the tokens issued for them. A login: {kind, provider, arn, client}; kinds: social, oidc, builder, api_key.
+# Logins and the tokens issued for them. A login: {kind, provider, arn, profiles, client}; kinds: social, oidc, builder, external, api_key.
 
 use v5.36;
 use Digest::SHA qw(sha256_base64 sha1_hex);
@@ -11,13 +11,16 @@ my %KIND = (
     social  => { provider => 'Google',     method => 'social', arn => 'arn:aws:codewhisperer:us-east-1:699475941385:profile/EHGA3GRVQMUK' },
     oidc    => { provider => 'Enterprise', method => 'IdC',    arn => 'arn:aws:codewhisperer:us-east-1:000000000000:profile/SIMULATED000' },
     builder => { provider => 'BuilderId',  method => 'IdC',    arn => 'arn:aws:codewhisperer:us-east-1:638616132270:profile/AAAACCCCXXXX' },
+    external => { provider => 'ExternalIdp', method => 'external_idp', arn => 'arn:aws:codewhisperer:us-east-1:000000000001:profile/SIMULATED001' },
 );
+my $SCOPES = 'api://simulated/codewhisperer:conversations offline_access';
 
 sub new ($class, %opt) {
     my $self = bless { ttl => $opt{ttl} // 3600, first_ttl => $opt{ttl} // 3600, access => {}, refresh => {}, logins => 0,
                        seed => _entropy(), count => 0, signatures => {} }, $class;
     $self->{client} = { id => $self->_random(22), secret => 'sim' . $self->_random(180) };
     $self->{client}{hash} = sha1_hex($self->{client}{id});
+    $self->{idp} = { client => $self->_random(22), scopes => $SCOPES };    # and issuer, once the doors are open
     return $self;
 }
 
@@ -46,10 +49,13 @@ sub add_api_key ($self) {
 }
 
 # A new login with its first pair of tokens; a negative ttl gives an access token that has already expired.
-sub login ($self, $kind, $ttl = $self->{ttl}) {
+# It has one profile, or those that are given: [{arn, profileName}].
+sub login ($self, $kind, $ttl = $self->{ttl}, $profiles = undef) {
     my $data = $KIND{$kind};
-    my $login = { kind => $kind, n => ++$self->{logins}, provider => $data->{provider}, method => $data->{method}, arn => $data->{arn} };
-    $login->{client} = $self->{client} if $kind ne 'social';
+    $profiles //= [{ arn => $data->{arn}, profileName => 'Simulated profile' }];
+    my $login = { kind => $kind, n => ++$self->{logins}, provider => $data->{provider}, method => $data->{method},
+                  profiles => $profiles, arn => @$profiles ? $profiles->[0]{arn} : undef };
+    $login->{client} = $self->{client} if $kind =~ /^(?:oidc|builder)$/;
     $self->_pair($login, $ttl);
     return $login;
 }
@@ -80,6 +86,17 @@ sub check ($self, $bearer) {
     return ($entry->{login}, undef);
 }
 
+sub region_of ($arn) { (split /:/, $arn)[3] }
+
+# Whether the login may use this profile.
+sub owns ($login, $arn) { !!grep { $_->{arn} eq $arn } @{ $login->{profiles} } }
+
+# Whether a token of this login is good in a region: an API key's is everywhere.
+sub at_home ($login, $region) {
+    return 1 if $login->{kind} eq 'api_key';
+    return !!grep { region_of($_->{arn}) eq $region } @{ $login->{profiles} };
+}
+
 sub by_refresh ($self, $token) { $self->{refresh}{$token} }
 
 sub _oauth ($self) { grep { $_->{login}{kind} ne 'api_key' } values %{ $self->{access} } }
@@ -99,8 +116,10 @@ sub credential_record ($self, $login) {
     return {
         accessToken => $login->{access}, refreshToken => $login->{refresh}, expiresAt => iso($login->{expires}),
         authMethod => $login->{method}, provider => $login->{provider},
-        $login->{kind} eq 'social' ? (profileArn => $login->{arn})
-                                   : (region => 'us-east-1', clientIdHash => $login->{client}{hash}),
+        $login->{kind} eq 'social'   ? (profileArn => $login->{arn})
+      : $login->{kind} eq 'external' ? (tokenEndpoint => "$self->{idp}{issuer}/oauth2/v2.0/token", issuerUrl => "$self->{idp}{issuer}/v2.0",
+                                        clientId => $self->{idp}{client}, scopes => $self->{idp}{scopes})
+      :                                (region => 'us-east-1', clientIdHash => $login->{client}{hash}),
     };
 }
 

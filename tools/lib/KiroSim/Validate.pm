@@ -420,10 +420,14 @@ sub profile ($r) {
     if ($r->{login}{kind} eq 'api_key') {
         return defined $arn ? $failure->(400, 'ValidationException', 'Invalid profileArn.') : undef;
     }
+    # The hosts of old do not know the profile that stands for a Builder ID's.
+    return defined $arn ? $failure->(403, 'AccessDeniedException', 'User is not authorized to make this call.') : undef
+        if $r->{legacy} && $r->{login}{kind} eq 'builder';
     return $failure->(400, 'ValidationException', 'profileArn is required for this request.') if !defined $arn || !is_string($arn);
     return $failure->(400, 'ValidationException', 'Invalid profileArn.')
         if length $arn > 256 || $arn !~ m{\Aarn:[a-z-]+:codewhisperer:[a-z0-9-]+:[0-9]{12}:profile/[A-Za-z0-9]+\z};
-    return $arn ne $r->{login}{arn} ? $failure->(403, 'AccessDeniedException', 'User is not authorized to make this call.') : undef;
+    return !KiroSim::Tokens::owns($r->{login}, $arn) ? $failure->(403, 'AccessDeniedException', 'User is not authorized to make this call.')
+         : KiroSim::Tokens::region_of($arn) ne $r->{region} ? $failure->(403, 'AccessDeniedException', 'Invalid token') : undef;
 }
 
 my @RULES = (
