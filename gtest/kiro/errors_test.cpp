@@ -122,6 +122,68 @@ TEST(KiroErrors, Classes) {
     }
 }
 
+// What the account is in for; a client's own fault never says anything about it.
+TEST(KiroErrors, States) {
+    struct Row {
+        int status;
+        const char *type;
+        std::string_view body;
+        kiro_account_state state;
+    };
+    const Row rows[] = {
+        {402, "", "", KIRO_ACCOUNT_EXHAUSTED},
+        {402, "", R"({"reason":"CONVERSATION_LIMIT_EXCEEDED"})", KIRO_ACCOUNT_OK},
+        {402, "", R"({"reason":"OVERAGE_REQUEST_LIMIT_EXCEEDED"})", KIRO_ACCOUNT_EXHAUSTED},
+        {429, "", R"({"reason":"DAILY_REQUEST_COUNT"})", KIRO_ACCOUNT_EXHAUSTED},
+        {400, "", R"({"reason":"MONTHLY_REQUEST_COUNT"})", KIRO_ACCOUNT_EXHAUSTED},
+        {400, "", R"({"message":"the tool MONTHLY_REQUEST_COUNT is not valid"})", KIRO_ACCOUNT_OK},
+        {400, "", R"({"message":"tool 'suspicious activity' is not valid"})", KIRO_ACCOUNT_OK},
+        {400, "", R"({"message":"Input is too long."})", KIRO_ACCOUNT_OK},
+        {400, "", R"({"message":"Improperly formed request."})", KIRO_ACCOUNT_OK},
+        {400, "", R"({"reason":"INVALID_MODEL_ID"})", KIRO_ACCOUNT_OK},
+        {413, "", "", KIRO_ACCOUNT_OK},
+        {429, "", "", KIRO_ACCOUNT_THROTTLED},
+        {429, "", R"({"reason":"INSUFFICIENT_MODEL_CAPACITY"})", KIRO_ACCOUNT_OK},
+        {429, "", R"({"message":"suspicious activity; temporary limits"})", KIRO_ACCOUNT_LIMITED},
+        {403, "", R"({"reason":"TEMPORARILY_SUSPENDED"})", KIRO_ACCOUNT_SUSPENDED},
+        {403, "", R"({"message":"Your account is locked."})", KIRO_ACCOUNT_SUSPENDED},
+        {423, "", "", KIRO_ACCOUNT_SUSPENDED},
+        {403, "", R"({"message":"User is not authorized."})", KIRO_ACCOUNT_OK},
+        {401, "", "", KIRO_ACCOUNT_OK},
+        {500, "", "suspended", KIRO_ACCOUNT_OK},
+        {0, "throttlingError", "{}", KIRO_ACCOUNT_THROTTLED},
+        {0, "ServiceQuotaExceededException", "{}", KIRO_ACCOUNT_EXHAUSTED},
+        {0, "error", R"({"reason":"MONTHLY_REQUEST_COUNT"})", KIRO_ACCOUNT_EXHAUSTED},
+        {0, "validationError", R"({"message":"suspicious activity"})", KIRO_ACCOUNT_OK},
+    };
+    for (const Row &row : rows) {
+        SCOPED_TRACE(std::to_string(row.status) + " " + row.type + " " + std::string(row.body));
+        kiro_failure f;
+        kiro::kiro::classify({.status = row.status,
+                              .type = row.type,
+                              .body = row.body,
+                              .message = {},
+                              .retry_after = {},
+                              .now = 0},
+                             f);
+        EXPECT_EQ(f.account_state, row.state);
+    }
+}
+
+TEST(KiroErrors, Lasts) {
+    kiro_failure f = upstream(429, "", "", "7");
+    EXPECT_EQ(f.retry_after_ms, 7000u);
+    kiro_failure_lasts(&f, 2001);
+    EXPECT_EQ(f.retry_after_ms, 2001u);
+    EXPECT_STREQ(f.message, "Kiro limits the rate of requests of this account; try again in 3s.");
+
+    f = upstream(402, "", "");
+    const std::string words = f.message;
+    kiro_failure_lasts(&f, 60000);
+    EXPECT_EQ(f.retry_after_ms, 60000u);
+    EXPECT_EQ(words, f.message);
+}
+
 TEST(KiroErrors, WhatAChangedRequestWouldHeal) {
     const auto change = [](int status, std::string_view body) {
         kiro_failure f;

@@ -118,10 +118,25 @@ typedef enum {
     KIRO_CHANGE_REPAIR_OUTPUT   /* the answer does not match the output format */
 } kiro_change;
 
+/*
+ * What a failure says about the account itself: other requests would meet the
+ * same. The later, the graver. Never set for what a client did wrong.
+ */
+typedef enum {
+    KIRO_ACCOUNT_OK = 0,        /* nothing */
+    KIRO_ACCOUNT_THROTTLED,     /* too many requests at the moment */
+    KIRO_ACCOUNT_LIMITED,       /* temporary limits: minutes, maybe hours */
+    KIRO_ACCOUNT_EXHAUSTED,     /* a quota is used up */
+    KIRO_ACCOUNT_SUSPENDED,     /* by the service; its owner must act */
+
+    KIRO_ACCOUNT_MAX
+} kiro_account_state;
+
 typedef struct {
     kiro_failure_kind kind;
     kiro_retry        retry;
     kiro_change       change;           /* for KIRO_RETRY_CHANGED */
+    kiro_account_state account_state;   /* lasts for retry_after_ms, if named */
     int               upstream_status;  /* HTTP status of the upstream, 0: none */
     uint32_t          retry_after_ms;   /* as the upstream asked, 0: it did not */
     char              param[160];       /* JSON path of the bad field or "" */
@@ -148,6 +163,12 @@ const char *kiro_change_name(kiro_change change);
  * or for hours. Clients are told not to try again where they would.
  */
 int kiro_failure_final(const kiro_failure *f);
+
+/*
+ * The same failure as one that lasts for ms from now: for a request that need
+ * not be tried. 0: it is not known for how long.
+ */
+void kiro_failure_lasts(kiro_failure *f, uint32_t ms);
 
 /* The HTTP status that the dialect uses for this kind. */
 int kiro_failure_status(kiro_api api, kiro_failure_kind kind);

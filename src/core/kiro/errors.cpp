@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <ctime>
 
 namespace kiro::kiro {
@@ -17,20 +18,26 @@ struct Meaning {
     kiro_failure_kind kind;
     kiro_retry retry;
     const char *message;
+    kiro_account_state account = KIRO_ACCOUNT_OK;
     kiro_change change = KIRO_CHANGE_NONE;
 };
 
 constexpr Meaning kThrottled{KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_BACKOFF,
-                             "Kiro limits the rate of requests of this account; try again later."};
+                             "Kiro limits the rate of requests of this account; try again later.",
+                             KIRO_ACCOUNT_THROTTLED};
 constexpr Meaning kCooling{KIRO_FAIL_RATE_LIMITED, KIRO_RETRY_NEVER,
-                           "Kiro has put temporary limits on this account; try again later."};
+                           "Kiro has put temporary limits on this account; try again later.",
+                           KIRO_ACCOUNT_LIMITED};
 constexpr Meaning kMonthly{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER,
-                           "The Kiro subscription's quota for this month is used up."};
+                           "The Kiro subscription's quota for this month is used up.",
+                           KIRO_ACCOUNT_EXHAUSTED};
 constexpr Meaning kDaily{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER,
-                         "The Kiro subscription's quota for this period is used up."};
+                         "The Kiro subscription's quota for this period is used up.", KIRO_ACCOUNT_EXHAUSTED};
 constexpr Meaning kOverage{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER,
-                           "The Kiro subscription's limit for overage is reached."};
-constexpr Meaning kQuota{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER, "The Kiro subscription's quota is used up."};
+                           "The Kiro subscription's limit for overage is reached.", KIRO_ACCOUNT_EXHAUSTED};
+constexpr Meaning kQuota{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER, "The Kiro subscription's quota is used up.",
+                         KIRO_ACCOUNT_EXHAUSTED};
+// Of one conversation: the account can go on with others.
 constexpr Meaning kConversation{KIRO_FAIL_QUOTA, KIRO_RETRY_NEVER,
                                 "Kiro's limit for the length of a conversation is reached."};
 constexpr Meaning kCapacity{
@@ -43,7 +50,8 @@ constexpr Meaning kModel{KIRO_FAIL_MODEL_NOT_FOUND, KIRO_RETRY_NEVER,
                          "the route \"models\" lists those that it may use."};
 constexpr Meaning kSuspended{
     KIRO_FAIL_SUSPENDED, KIRO_RETRY_NEVER,
-    "Kiro has suspended or locked this account; its owner must contact Kiro's support."};
+    "Kiro has suspended or locked this account; its owner must contact Kiro's support.",
+    KIRO_ACCOUNT_SUSPENDED};
 constexpr Meaning kDenied{KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER, "Kiro denies this account the access."};
 constexpr Meaning kFeature{KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER,
                            "Kiro does not offer this feature to this account."};
@@ -62,9 +70,9 @@ constexpr Meaning kRefused{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
 constexpr Meaning kSignature{
     KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_CHANGED,
     "Invalid signature in thinking block: Kiro does not accept the conversation's reasoning.",
-    KIRO_CHANGE_DROP_REASONING};
+    KIRO_ACCOUNT_OK, KIRO_CHANGE_DROP_REASONING};
 constexpr Meaning kFields{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_CHANGED,
-                          "Kiro refused the request's reasoning settings for this model.",
+                          "Kiro refused the request's reasoning settings for this model.", KIRO_ACCOUNT_OK,
                           KIRO_CHANGE_DROP_FIELDS};
 constexpr Meaning kTools{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
                          "Kiro refused the request: its tools, tool calls or tool results are not valid."};
@@ -352,6 +360,12 @@ const Meaning *find_text(const Table &table, const Refusal &refusal, unsigned wh
     return nullptr;
 }
 
+// What a text alone says about a request that was bad may be the client's own words.
+Meaning without_account(Meaning meaning) noexcept {
+    meaning.account = KIRO_ACCOUNT_OK;
+    return meaning;
+}
+
 Meaning meaning_of(const Refusal &refusal, const Body &body) noexcept {
     const bool ok = refusal.status == 200; // whose body is no stream: an exception, or a stranger's page
     const unsigned where = ok ? kInStream : under(refusal.status);
@@ -369,7 +383,7 @@ Meaning meaning_of(const Refusal &refusal, const Body &body) noexcept {
         return *meaning;
     }
     if (const Meaning *meaning = find_text(kTexts, refusal, where)) {
-        return *meaning;
+        return where == k400 || where == kInStream ? without_account(*meaning) : *meaning;
     }
     // All that some hosts say with 400; more words would be about something else.
     if (where == k400 && equal(body.message, "invalid token")) {
@@ -405,21 +419,25 @@ void classify(const Refusal &full, kiro_failure &failure) noexcept {
     const Meaning meaning = meaning_of(refusal, body);
     const std::uint64_t wait =
         std::min(std::max(body.wait, retry_after_ms(refusal.retry_after, refusal.now)), kLongestWait);
-    if (wait > 0 && meaning.kind == KIRO_FAIL_RATE_LIMITED) {
-        // Codex reads the delay from the words.
-        kiro_failure_set(&failure, meaning.kind,
-                         "Kiro limits the rate of requests of this account; try again in %us.",
-                         static_cast<unsigned>((wait + 999) / 1000));
-    } else {
-        kiro_failure_set(&failure, meaning.kind, "%s", meaning.message);
-    }
+    kiro_failure_set(&failure, meaning.kind, "%s", meaning.message);
     failure.retry = meaning.retry;
     failure.change = meaning.change;
+    failure.account_state = meaning.account;
     failure.upstream_status = refusal.status;
-    failure.retry_after_ms = static_cast<std::uint32_t>(wait);
+    kiro_failure_lasts(&failure, static_cast<std::uint32_t>(wait));
 }
 
 } // namespace kiro::kiro
+
+extern "C" void kiro_failure_lasts(kiro_failure *f, std::uint32_t ms) {
+    f->retry_after_ms = ms;
+    if (ms > 0 && f->kind == KIRO_FAIL_RATE_LIMITED) {
+        // Codex reads the delay from the words.
+        (void)std::snprintf(f->message, sizeof(f->message),
+                            "Kiro limits the rate of requests of this account; try again in %us.",
+                            static_cast<unsigned>((ms - 1) / 1000 + 1));
+    }
+}
 
 extern "C" void kiro_upstream_failure(int status, kiro_str error_type, kiro_str retry_after, kiro_str body,
                                       kiro_failure *f) {
