@@ -183,6 +183,7 @@ my $quick = 'kiro_retries 2; kiro_retry_delay 10ms 20ms; kiro_early_headers off;
 my $short = 600 * Test::Kiro::patience();
 my $t = Test::Kiro->new(
     location => $quick,
+    account  => 'cool_down off; quota_retry off; suspended_retry off;', # one row must not stop the next: t/account_states.t
     http => <<'EOT',
     kiro_account refused { api_key_file %%API_KEY_FILE%%; endpoint http://127.0.0.1:1; }
     kiro_account strange { api_key_file %%API_KEY_FILE%%; endpoint %%ENDPOINT%%; ssl_name localhost; }

@@ -11,6 +11,7 @@ use Test::Kiro;
 
 my $vectors = Test::Kiro::root() . '/gtest/data/vectors';
 my $t = Test::Kiro->new(
+    account => 'quota_retry off;',
     location => 'kiro_read_timeout 800ms; kiro_first_token_timeout 2s; kiro_ping_interval 100ms;',
     server   => <<"EOT",
         location /filter/ { alias $vectors/; kiro_filter responses; types { application/vnd.amazon.eventstream bin; } }

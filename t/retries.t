@@ -9,6 +9,7 @@ use Test::Kiro;
 # How retries are made: delays, limits, the same body, what the log says. What is retried at all is t/fault_matrix.t.
 
 my $t = Test::Kiro->new(
+    account  => 'cool_down off;',
     location => 'kiro_retries 3;',
     server   => <<'EOT',
         location /once/v1/ { kiro_pass main; kiro_retries 0; }

@@ -61,7 +61,7 @@ for my $wire ([ v2 => '/', 'AmazonCodeWhispererStreamingService.InvokeMCP' ], [ 
 
 # --- what comes of it -------------------------------------------------------
 
-my $t = Test::Kiro->new(location => 'kiro_retries 2; kiro_first_token_timeout 1s;')->start;
+my $t = Test::Kiro->new(location => 'kiro_retries 2; kiro_first_token_timeout 1s;', account => 'cool_down off; quota_retry off;')->start;
 
 for my $stream (1, 0) {
     my $way = $stream ? 'streamed' : 'collected';

@@ -120,6 +120,23 @@ typedef struct {
 
 
 /*
+ * What the service's refusals say about an account; requests that were let
+ * through before the last change know an older generation
+ */
+
+typedef struct {
+    ngx_uint_t                       state;       /* kiro_account_state */
+    ngx_msec_t                       until;
+    ngx_atomic_t                     generation;
+    ngx_uint_t                       fails;       /* probes in vain */
+    ngx_uint_t                       probing;     /* unsigned  probing:1; */
+    ngx_msec_t                       probe_deadline;
+    ngx_atomic_t                     refusals;    /* in a row, no delay named */
+    kiro_failure                     failure;     /* the last one */
+} ngx_http_kiro_hold_t;
+
+
+/*
  * One account in the zone.  Everything is changed under the slab mutex, the
  * only lock that nginx releases for a worker that died; the version and the
  * "bad" mark are also read without it.
@@ -161,6 +178,7 @@ typedef struct {
     u_char                           dead_token[16];  /* MD5: what was refused */
     char                             last_error[256];
 
+    ngx_http_kiro_hold_t             hold;
     ngx_http_kiro_list_t             models;
     ngx_http_kiro_profile_t          profile;
 
@@ -238,6 +256,9 @@ struct ngx_http_kiro_account_s {
     ngx_msec_t                       refresh_timeout;
     ngx_msec_t                       token_timeout;
     ngx_msec_t                       models_interval;  /* 0: off */
+    ngx_msec_t                       cool_down;   /* 0: off */
+    ngx_msec_t                       quota_retry; /* 0: off */
+    ngx_msec_t                       suspended_retry;  /* 0: off */
     ngx_flag_t                       refresh;
     ngx_flag_t                       ssl_verify;
 
@@ -430,6 +451,7 @@ struct ngx_http_kiro_ctx_s {
     ngx_event_t                      ping;
     ngx_msec_t                       token_deadline;
     ngx_queue_t                      waiter;
+    ngx_atomic_uint_t                hold;        /* generation, of the attempt */
     ngx_http_request_t             **count;       /* where a thread's work knows us */
 
     /* body filter */
@@ -461,6 +483,8 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         once:1;      /* KIRO_RETRY_ONCE was made */
     unsigned                         stale:1;     /* no idle connection again */
     unsigned                         waiting:1;   /* in the account's queue */
+    unsigned                         probe:1;     /* the account's only request */
+    unsigned                         held:1;      /* failure is the account's */
     unsigned                         first_seen:1;
     unsigned                         answered:1;  /* by the service */
     unsigned                         early:1;     /* headers before an answer */
@@ -646,7 +670,6 @@ ngx_int_t ngx_http_kiro_token_get(ngx_http_kiro_account_t *account,
 ngx_msec_t ngx_http_kiro_token_patience(ngx_http_kiro_account_t *account);
 ngx_int_t ngx_http_kiro_token_bearer(ngx_http_kiro_account_t *account,
     ngx_pool_t *pool, ngx_http_kiro_token_t *token, kiro_failure *f);
-ngx_int_t ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot, int64_t now);
 void ngx_http_kiro_token_accept(ngx_http_kiro_account_t *account,
     ngx_atomic_uint_t version);
 void ngx_http_kiro_token_refuse(ngx_http_kiro_account_t *account,
@@ -658,6 +681,30 @@ ngx_int_t ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
 ngx_int_t ngx_http_kiro_token_init_worker(ngx_cycle_t *cycle);
 void ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle);
 int64_t ngx_http_kiro_now(void);
+
+ngx_uint_t ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot,
+    int64_t now);
+void ngx_http_kiro_token_dead(kiro_failure *f);
+
+/* ngx_http_kiro_state.c */
+typedef struct {
+    char                            *name;
+    ngx_msec_t                       left;        /* 0: until it is tried */
+    kiro_failure_kind                error;       /* the last one */
+    ngx_uint_t                       probe;       /* the next request is one */
+    ngx_uint_t                       usable;
+} ngx_http_kiro_state_view_t;
+
+ngx_int_t ngx_http_kiro_state_check(ngx_http_kiro_account_t *account,
+    kiro_failure *f);
+ngx_int_t ngx_http_kiro_state_enter(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_state_failed(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_state_refused(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_state_good(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_state_leave(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_state_reset(ngx_http_kiro_hold_t *hold);
+void ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_state_view_t *view);
 
 /* ngx_http_kiro_refresh.c */
 void ngx_http_kiro_refresh(ngx_http_kiro_account_t *account);

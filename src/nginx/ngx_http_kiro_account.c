@@ -13,7 +13,7 @@ static char *ngx_http_kiro_account_source(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_kiro_account_not_built(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
-static char *ngx_http_kiro_account_models_interval(ngx_conf_t *cf,
+static char *ngx_http_kiro_account_time_or_off(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_kiro_account_resolver(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
@@ -91,8 +91,17 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
     { ngx_string("token_timeout"), 2, ngx_conf_set_msec_slot, 0,
       offsetof(ngx_http_kiro_account_t, token_timeout), NULL },
 
-    { ngx_string("models_interval"), 2,
-      ngx_http_kiro_account_models_interval, 0, 0, NULL },
+    { ngx_string("models_interval"), 2, ngx_http_kiro_account_time_or_off, 0,
+      offsetof(ngx_http_kiro_account_t, models_interval), NULL },
+
+    { ngx_string("cool_down"), 2, ngx_http_kiro_account_time_or_off, 0,
+      offsetof(ngx_http_kiro_account_t, cool_down), NULL },
+
+    { ngx_string("quota_retry"), 2, ngx_http_kiro_account_time_or_off, 0,
+      offsetof(ngx_http_kiro_account_t, quota_retry), NULL },
+
+    { ngx_string("suspended_retry"), 2, ngx_http_kiro_account_time_or_off, 0,
+      offsetof(ngx_http_kiro_account_t, suspended_retry), NULL },
 
     { ngx_string("ssl_verify"), 2, ngx_conf_set_flag_slot, 0,
       offsetof(ngx_http_kiro_account_t, ssl_verify), NULL },
@@ -187,6 +196,9 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     account->refresh_timeout = NGX_CONF_UNSET_MSEC;
     account->token_timeout = NGX_CONF_UNSET_MSEC;
     account->models_interval = NGX_CONF_UNSET_MSEC;
+    account->cool_down = NGX_CONF_UNSET_MSEC;
+    account->quota_retry = NGX_CONF_UNSET_MSEC;
+    account->suspended_retry = NGX_CONF_UNSET_MSEC;
     account->ssl_verify = NGX_CONF_UNSET;
     account->resolver_timeout = NGX_CONF_UNSET_MSEC;
     account->keepalive = NGX_CONF_UNSET;
@@ -214,6 +226,9 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_msec_value(account->refresh_timeout, 10000);
     ngx_conf_init_msec_value(account->token_timeout, 30000);
     ngx_conf_init_msec_value(account->models_interval, 1800000);
+    ngx_conf_init_msec_value(account->cool_down, 600000);
+    ngx_conf_init_msec_value(account->quota_retry, 300000);
+    ngx_conf_init_msec_value(account->suspended_retry, 3600000);
     ngx_conf_init_value(account->ssl_verify, 1);
     ngx_conf_init_msec_value(account->resolver_timeout, 5000);
     ngx_conf_init_value(account->keepalive, 16);
@@ -322,29 +337,30 @@ ngx_http_kiro_account_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_http_kiro_account_models_interval(ngx_conf_t *cf, ngx_command_t *cmd,
+ngx_http_kiro_account_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    ngx_http_kiro_account_t *account = conf;
+    char  *p = conf;
 
-    ngx_str_t  *value;
+    ngx_str_t   *value;
+    ngx_msec_t  *msp;
 
-    if (account->models_interval != NGX_CONF_UNSET_MSEC) {
+    msp = (ngx_msec_t *) (p + cmd->offset);
+
+    if (*msp != NGX_CONF_UNSET_MSEC) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
-        account->models_interval = 0;
+        *msp = 0;
         return NGX_CONF_OK;
     }
 
-    account->models_interval = ngx_parse_time(&value[1], 0);
+    *msp = ngx_parse_time(&value[1], 0);
 
-    if (account->models_interval == (ngx_msec_t) NGX_ERROR
-        || account->models_interval == 0)
-    {
+    if (*msp == (ngx_msec_t) NGX_ERROR || *msp == 0) {
         return "must be a time or \"off\"";
     }
 

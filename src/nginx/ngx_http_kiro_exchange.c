@@ -177,10 +177,30 @@ ngx_http_kiro_exchange_token(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     account = ctx->peer->account;
 
+    /* no need for a token if the account is not to be called */
+
+    ctx->held = 0;
+
+    rc = ctx->probe ? NGX_OK
+                    : ngx_http_kiro_state_check(account, &ctx->failure);
+
+    if (rc != NGX_OK) {
+        ctx->held = 1;
+        ngx_http_kiro_unwait(ctx);
+        ngx_http_kiro_exchange_retry(r, ctx);
+        return;
+    }
+
     rc = ngx_http_kiro_token_get(account, r->pool, &ctx->token, &ctx->failure);
 
     if (rc == NGX_OK) {
         ngx_http_kiro_unwait(ctx);
+
+        if (ngx_http_kiro_state_enter(ctx) != NGX_OK) {
+            ngx_http_kiro_exchange_retry(r, ctx);
+            return;
+        }
+
         ngx_http_kiro_exchange_attempt(r, ctx);
         return;
     }
@@ -420,6 +440,8 @@ ngx_http_kiro_exchange_attempted(ngx_http_request_t *r,
     if (f->kind != KIRO_FAIL_NONE) {
         ctx->failure = *f;
 
+        ngx_http_kiro_state_failed(ctx);
+
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "kiro: the answer tells of a failure: %s",
                       kiro_failure_name(f->kind));
@@ -447,6 +469,10 @@ ngx_http_kiro_first_token(ngx_http_kiro_ctx_t *ctx)
 
     r = ctx->request;
     tp = ngx_timeofday();
+
+    if (ctx->call == KIRO_CALL_MODEL) {
+        ngx_http_kiro_state_good(ctx);
+    }
 
     ctx->first_seen = 1;
     ctx->first_token = (ngx_msec_t) ngx_max(0,
@@ -530,6 +556,7 @@ ngx_http_kiro_exchange_cleanup(void *data)
 
     ngx_http_kiro_unwait(ctx);
     ngx_http_kiro_hang_up(ctx);
+    ngx_http_kiro_state_leave(ctx);
 
     if (ctx->step.timer_set) {
         ngx_del_timer(&ctx->step);

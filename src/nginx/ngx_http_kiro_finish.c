@@ -17,11 +17,18 @@ static void ngx_http_kiro_exchange_last(ngx_http_request_t *r,
 void
 ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
+    ngx_uint_t     level;
     kiro_failure  *f;
 
     ctx->state = NGX_HTTP_KIRO_DONE;
 
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+    ngx_http_kiro_state_leave(ctx);
+
+    /* what an account is in was logged once */
+
+    level = ctx->held ? NGX_LOG_INFO : NGX_LOG_ERR;
+
+    ngx_log_error(level, r->connection->log, 0,
                   "kiro: request failed after %ui attempts: %s, upstream "
                   "status %d", ctx->attempts,
                   kiro_failure_name(ctx->failure.kind),
@@ -185,6 +192,8 @@ ngx_http_kiro_exchange_finish(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     if (f && f->kind != KIRO_FAIL_NONE) {
         ctx->failure = *f;
+
+        ngx_http_kiro_state_failed(ctx);
 
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "kiro: the stream broke: %s", kiro_failure_name(f->kind));

@@ -10,9 +10,6 @@
 static ngx_int_t ngx_http_kiro_health_handler(ngx_http_request_t *r);
 
 
-static char  *ngx_http_kiro_slot_states[] = { "ok", "retrying", "needs_login" };
-
-
 char *
 ngx_http_kiro_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -39,12 +36,13 @@ ngx_http_kiro_health_handler(ngx_http_request_t *r)
     int64_t                      now, expires;
     ngx_int_t                    rc;
     ngx_str_t                    error;
-    ngx_uint_t                   i, state, usable, ready;
+    ngx_uint_t                   i, ready;
     kiro_login                   login;
     ngx_http_kiro_slot_t        *slot;
     ngx_http_kiro_account_t    **account;
     ngx_http_kiro_main_conf_t   *kmcf;
     ngx_http_kiro_token_data_t  *data;
+    ngx_http_kiro_state_view_t   view;
     char                         buf[sizeof(slot->last_error)];
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
@@ -87,32 +85,44 @@ ngx_http_kiro_health_handler(ngx_http_request_t *r)
 
         login = data->login;
         expires = data->expires;
-        state = slot->state;
-        usable = data->token_len && slot->version > slot->bad
-                 && (expires == 0 || expires > now);
         ngx_memcpy(buf, slot->last_error, sizeof(buf));
 
         ngx_shmtx_unlock(&account[i]->zone->shpool->mutex);
+
+        ngx_http_kiro_state_view(account[i], &view);
 
         buf[sizeof(buf) - 1] = '\0';
 
         error.data = (u_char *) buf;
         error.len = ngx_strlen(buf);
 
-        ready |= usable;
+        ready |= view.usable;
 
         p = ngx_slprintf(p, last, "%s{\"name\":\"%V\",\"login\":\"%s\","
                          "\"state\":\"%s\",\"usable\":%s,\"refreshes\":%uA,"
                          "\"refresh_failures\":%uA",
                          i ? "," : "", &account[i]->name,
                          kiro_login_name(login),
-                         ngx_http_kiro_slot_states[state],
-                         usable ? "true" : "false", slot->refreshes,
-                         slot->refresh_failures);
+                         view.name, view.usable ? "true" : "false",
+                         slot->refreshes, slot->refresh_failures);
+
+        if (view.left) {
+            p = ngx_slprintf(p, last, ",\"state_ends_in\":%M",
+                             (view.left + 999) / 1000);
+        }
+
+        if (view.probe) {
+            p = ngx_slprintf(p, last, ",\"probe\":true");
+        }
 
         if (expires) {
             p = ngx_slprintf(p, last, ",\"expires_in\":%L",
                              (expires - now) / 1000);
+        }
+
+        if (view.error != KIRO_FAIL_NONE) {
+            p = ngx_slprintf(p, last, ",\"last_error_kind\":\"%s\"",
+                             kiro_failure_name(view.error));
         }
 
         if (error.len) {

@@ -19,6 +19,8 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     f = &ctx->failure;
 
+    ngx_http_kiro_state_failed(ctx);
+
     if (f->kind == KIRO_FAIL_MODEL_NOT_FOUND) {
         ngx_http_kiro_models_doubt(ctx->peer->account);
     }
@@ -129,6 +131,7 @@ ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
             f->retry = KIRO_RETRY_NEVER;
         }
 
+        ngx_http_kiro_state_refused(ctx);
         ngx_http_kiro_exchange_fail(r, ctx);
         return;
     }
@@ -154,11 +157,25 @@ ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
             return;
         }
 
-        delay = ngx_max(delay, f->retry_after_ms);
+        /* those that wait for the same moment shall not come in one */
+
+        delay = ctx->held ? f->retry_after_ms + delay
+                          : ngx_max(delay, f->retry_after_ms);
     }
 
     ctx->retries++;
     ctx->retry_reason = kiro_failure_name(f->kind);
+
+    if (ctx->held) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "kiro: the account \"%V\" cools down; next in %M ms",
+                      &ctx->account, delay);
+
+        ctx->state = NGX_HTTP_KIRO_BACKOFF;
+
+        ngx_add_timer(&ctx->step, delay);
+        return;
+    }
 
     ngx_http_kiro_notice_retry(ctx);
 

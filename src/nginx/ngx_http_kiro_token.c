@@ -116,9 +116,7 @@ ngx_http_kiro_token_copy(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
                 return NGX_AGAIN;
             }
 
-            kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED,
-                             "the gateway's login or API key is not valid "
-                             "any more; its operator has to renew it");
+            ngx_http_kiro_token_dead(f);
             return NGX_ERROR;
         }
 
@@ -171,7 +169,16 @@ ngx_http_kiro_token_copy(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
 }
 
 
-ngx_int_t
+void
+ngx_http_kiro_token_dead(kiro_failure *f)
+{
+    kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED,
+                     "the gateway's login or API key is not valid any more; "
+                     "its operator has to renew it");
+}
+
+
+ngx_uint_t
 ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot, int64_t now)
 {
     ngx_http_kiro_token_data_t  *data;
@@ -374,6 +381,11 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
         slot->models.version++;
         slot->models.due = ngx_current_msec;
         slot->models.fails = 0;
+
+        /* ... and what the service refused the other one */
+
+        ngx_http_kiro_state_reset(&slot->hold);
+        slot->hold.failure.kind = KIRO_FAIL_NONE;
     }
 
     ngx_memcpy(slot->fingerprint, view.fingerprint.data, view.fingerprint.len);

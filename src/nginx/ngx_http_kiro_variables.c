@@ -13,6 +13,7 @@ typedef enum {
     NGX_HTTP_KIRO_VAR_MODEL,
     NGX_HTTP_KIRO_VAR_CLIENT,
     NGX_HTTP_KIRO_VAR_ACCOUNT,
+    NGX_HTTP_KIRO_VAR_ACCOUNT_STATE,
     NGX_HTTP_KIRO_VAR_STREAM,
     NGX_HTTP_KIRO_VAR_INPUT_TOKENS,
     NGX_HTTP_KIRO_VAR_OUTPUT_TOKENS,
@@ -52,6 +53,7 @@ static ngx_http_variable_t  ngx_http_kiro_vars[] = {
     ngx_http_kiro_var("kiro_model", NGX_HTTP_KIRO_VAR_MODEL),
     ngx_http_kiro_var("kiro_client", NGX_HTTP_KIRO_VAR_CLIENT),
     ngx_http_kiro_var("kiro_account", NGX_HTTP_KIRO_VAR_ACCOUNT),
+    ngx_http_kiro_var("kiro_account_state", NGX_HTTP_KIRO_VAR_ACCOUNT_STATE),
     ngx_http_kiro_var("kiro_stream", NGX_HTTP_KIRO_VAR_STREAM),
     ngx_http_kiro_var("kiro_input_tokens", NGX_HTTP_KIRO_VAR_INPUT_TOKENS),
     ngx_http_kiro_var("kiro_output_tokens", NGX_HTTP_KIRO_VAR_OUTPUT_TOKENS),
@@ -152,9 +154,10 @@ static ngx_int_t
 ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     uintptr_t data, ngx_str_t *value)
 {
-    double             credits;
-    kiro_reply_info    info;
-    kiro_failure_kind  kind;
+    double                      credits;
+    kiro_reply_info             info;
+    kiro_failure_kind           kind;
+    ngx_http_kiro_state_view_t  view;
 
     switch (data) {
 
@@ -172,6 +175,17 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 
     case NGX_HTTP_KIRO_VAR_ACCOUNT:
         *value = ctx->account;
+        return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_ACCOUNT_STATE:
+        if (ctx->peer == NULL) {
+            return NGX_DECLINED;
+        }
+
+        ngx_http_kiro_state_view(ctx->peer->account, &view);
+
+        value->data = (u_char *) view.name;
+        value->len = ngx_strlen(view.name);
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_CONVERSATION:

@@ -1,0 +1,510 @@
+
+/*
+ * What the service's refusals say about an account as a whole: it cools down, a
+ * quota is used up, it is suspended.  Kept in the zone, so that no worker asks
+ * for what another one was just refused.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+#define NGX_HTTP_KIRO_QUOTA_MAX      3600000  /* ms, quota_retry grows to it */
+
+/* 429 that names no delay: so many requests in vain, with no success between */
+
+#define NGX_HTTP_KIRO_REFUSALS       3
+#define NGX_HTTP_KIRO_REFUSALS_WAIT  2000     /* ms, doubled by each further one */
+#define NGX_HTTP_KIRO_REFUSALS_MAX   60000    /* ms */
+
+
+typedef struct {
+    char                            *name;
+    char                            *why;
+    ngx_uint_t                       level;   /* of the log */
+    ngx_uint_t                       probe;   /* afterwards one request first */
+    ngx_msec_t                       max;     /* how long it may grow */
+    size_t                           offset;  /* of its time in the account */
+} ngx_http_kiro_hold_row_t;
+
+
+static ngx_int_t ngx_http_kiro_hold_look(ngx_http_kiro_hold_t *hold,
+    ngx_uint_t own, ngx_msec_t *left);
+static void ngx_http_kiro_hold_failure(kiro_failure *f, ngx_int_t rc,
+    ngx_msec_t left);
+static void ngx_http_kiro_hold(ngx_http_kiro_account_t *account,
+    ngx_uint_t fresh, kiro_failure *f, ngx_msec_t time);
+
+
+/* indexed by kiro_account_state */
+
+static ngx_http_kiro_hold_row_t  ngx_http_kiro_hold_rows[] = {
+
+    { "ok", "", 0, 0, 0, 0 },
+
+    { "cooling_down", "the service limits its requests", NGX_LOG_NOTICE, 0, 0,
+      offsetof(ngx_http_kiro_account_t, cool_down) },
+
+    { "cooling_down", "the service has put temporary limits on it",
+      NGX_LOG_WARN, 1, 0,
+      offsetof(ngx_http_kiro_account_t, cool_down) },
+
+    { "exhausted", "its quota is used up", NGX_LOG_CRIT, 1,
+      NGX_HTTP_KIRO_QUOTA_MAX,
+      offsetof(ngx_http_kiro_account_t, quota_retry) },
+
+    { "suspended", "the service has suspended it", NGX_LOG_CRIT, 1, 0,
+      offsetof(ngx_http_kiro_account_t, suspended_retry) }
+};
+
+
+/*
+ * May the account be called now?  NGX_OK; NGX_AGAIN: in f->retry_after_ms;
+ * NGX_DECLINED: no, and waiting is of no use.  f is what the client gets then.
+ */
+
+ngx_int_t
+ngx_http_kiro_state_check(ngx_http_kiro_account_t *account, kiro_failure *f)
+{
+    ngx_int_t              rc;
+    ngx_msec_t             left;
+    ngx_http_kiro_hold_t  *hold;
+    ngx_http_kiro_slot_t  *slot;
+
+    slot = account->slot;
+    hold = &slot->hold;
+
+    if (hold->state == KIRO_ACCOUNT_OK
+        && slot->state != NGX_HTTP_KIRO_SLOT_DEAD)
+    {
+        return NGX_OK;
+    }
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    if (slot->state == NGX_HTTP_KIRO_SLOT_DEAD
+        && !ngx_http_kiro_token_usable(slot, ngx_http_kiro_now()))
+    {
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+        ngx_http_kiro_token_dead(f);
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_kiro_hold_look(hold, 0, &left);
+
+    if (rc != NGX_OK) {
+        *f = hold->failure;
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    ngx_http_kiro_hold_failure(f, rc, left);
+
+    return rc;
+}
+
+
+/*
+ * As ngx_http_kiro_state_check(), for a request that is going to call now: it
+ * becomes the probe if one is due.
+ */
+
+ngx_int_t
+ngx_http_kiro_state_enter(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    ngx_msec_t                left, lease;
+    ngx_atomic_uint_t         before;
+    ngx_http_kiro_hold_t     *hold;
+    ngx_http_kiro_account_t  *account;
+
+    ctx->held = 0;
+
+    account = ctx->peer->account;
+    hold = &account->slot->hold;
+
+    before = ctx->hold;
+    ctx->hold = hold->generation;
+
+    ngx_memory_barrier();
+
+    if (hold->state == KIRO_ACCOUNT_OK) {
+        ctx->probe = 0;
+        return NGX_OK;
+    }
+
+    lease = ctx->conf->connect_timeout + ctx->conf->send_timeout
+            + ctx->conf->first_token_timeout;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    rc = ngx_http_kiro_hold_look(hold, ctx->probe && before == hold->generation,
+                                 &left);
+
+    if (rc != NGX_OK) {
+        ctx->failure = hold->failure;
+
+    } else {
+        ctx->hold = hold->generation;
+        ctx->probe = 0;
+
+        if (ngx_http_kiro_hold_rows[hold->state].probe) {
+
+            /* it ends by itself should this worker die */
+
+            hold->probing = 1;
+            hold->probe_deadline = ngx_current_msec + lease;
+            ctx->probe = 1;
+        }
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    ngx_http_kiro_hold_failure(&ctx->failure, rc, left);
+
+    ctx->held = (rc != NGX_OK);
+
+    return rc;
+}
+
+
+/* own: the caller has the probe */
+
+static ngx_int_t
+ngx_http_kiro_hold_look(ngx_http_kiro_hold_t *hold, ngx_uint_t own,
+    ngx_msec_t *left)
+{
+    ngx_msec_int_t             ms;
+    ngx_http_kiro_hold_row_t  *row;
+
+    *left = 0;
+
+    if (hold->state == KIRO_ACCOUNT_OK || own) {
+        return NGX_OK;
+    }
+
+    row = &ngx_http_kiro_hold_rows[hold->state];
+
+    ms = (ngx_msec_int_t) (hold->until - ngx_current_msec);
+
+    if (ms > 0) {
+        *left = ms;
+        return row->probe ? NGX_DECLINED : NGX_AGAIN;
+    }
+
+    if (row->probe && hold->probing
+        && (ngx_msec_int_t) (hold->probe_deadline - ngx_current_msec) > 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_kiro_hold_failure(kiro_failure *f, ngx_int_t rc, ngx_msec_t left)
+{
+    if (rc == NGX_OK) {
+        return;
+    }
+
+    f->retry = (rc == NGX_AGAIN) ? KIRO_RETRY_BACKOFF : KIRO_RETRY_NEVER;
+    f->upstream_status = 0;
+
+    kiro_failure_lasts(f, (uint32_t) ngx_min(left, NGX_MAX_INT32_VALUE));
+}
+
+
+/* an attempt failed, or a stream broke, with ctx->failure */
+
+void
+ngx_http_kiro_state_failed(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_msec_t                time;
+    ngx_uint_t                fresh;
+    kiro_failure             *f;
+    ngx_http_kiro_hold_t     *hold;
+    ngx_http_kiro_account_t  *account;
+
+    f = &ctx->failure;
+
+    if (f->account_state == KIRO_ACCOUNT_OK || ctx->held) {
+        return;
+    }
+
+    account = ctx->peer->account;
+    hold = &account->slot->hold;
+
+    /* off: every request asks for itself */
+
+    time = *(ngx_msec_t *) ((u_char *) account
+                  + ngx_http_kiro_hold_rows[f->account_state].offset);
+
+    if (time == 0) {
+        return;
+    }
+
+    if (f->account_state == KIRO_ACCOUNT_THROTTLED) {
+
+        /* one 429 that names no delay does not speak for the others */
+
+        if (f->retry_after_ms == 0) {
+            return;
+        }
+
+        time = 0;
+    }
+
+    fresh = (ctx->hold == hold->generation);
+
+    ngx_http_kiro_hold(account, fresh, f, time);
+
+    ctx->probe = 0;
+}
+
+
+/* a request gives up as the service limits the rate and names no delay */
+
+void
+ngx_http_kiro_state_refused(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_msec_t                time;
+    ngx_uint_t                n;
+    ngx_http_kiro_hold_t     *hold;
+    ngx_http_kiro_account_t  *account;
+
+    account = ctx->peer->account;
+
+    if (ctx->failure.account_state != KIRO_ACCOUNT_THROTTLED
+        || ctx->failure.retry_after_ms || ctx->held || account->cool_down == 0)
+    {
+        return;
+    }
+
+    hold = &account->slot->hold;
+
+    n = ngx_atomic_fetch_add(&hold->refusals, 1) + 1;
+
+    if (n < NGX_HTTP_KIRO_REFUSALS) {
+        return;
+    }
+
+    time = NGX_HTTP_KIRO_REFUSALS_WAIT
+           << ngx_min(n - NGX_HTTP_KIRO_REFUSALS, 8);
+
+    ngx_http_kiro_hold(account, ctx->hold == hold->generation, &ctx->failure,
+                       ngx_min(time, NGX_HTTP_KIRO_REFUSALS_MAX));
+}
+
+
+/*
+ * fresh: the request was let through in the present state.  What comes from one
+ * before can make matters worse, but neither better nor longer.
+ */
+
+static void
+ngx_http_kiro_hold(ngx_http_kiro_account_t *account, ngx_uint_t fresh,
+    kiro_failure *f, ngx_msec_t time)
+{
+    ngx_msec_t                 until;
+    ngx_uint_t                 same, level;
+    ngx_http_kiro_hold_t      *hold;
+    ngx_http_kiro_hold_row_t  *row;
+
+    hold = &account->slot->hold;
+    row = &ngx_http_kiro_hold_rows[f->account_state];
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    same = (hold->state == f->account_state);
+
+    if (!fresh && hold->state >= f->account_state) {
+
+        until = ngx_current_msec + f->retry_after_ms;
+
+        if (same && !row->probe
+            && (ngx_msec_int_t) (until - hold->until) > 0)
+        {
+            hold->until = until;
+        }
+
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+        return;
+    }
+
+    if (row->probe) {
+        hold->fails = same ? hold->fails + 1 : 0;
+
+        if (row->max > time) {
+            time <<= ngx_min(hold->fails, 16);
+            time = ngx_min(time, row->max);
+        }
+    }
+
+    if (f->retry_after_ms) {
+        time = f->retry_after_ms;
+    }
+
+    hold->state = f->account_state;
+    hold->until = ngx_current_msec + time;
+    hold->failure = *f;
+    hold->probing = 0;
+    hold->generation++;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    if (!row->probe) {
+        ngx_log_error(row->level, ngx_cycle->log, 0,
+                      "kiro_account \"%V\": %s; its requests wait for %M ms",
+                      &account->name, row->why, time);
+        return;
+    }
+
+    level = same ? NGX_LOG_NOTICE : row->level;
+
+    ngx_log_error(level, ngx_cycle->log, 0,
+                  "kiro_account \"%V\": %s%s; its requests are refused for %T s, "
+                  "then one is tried", &account->name, row->why,
+                  same ? " still" : "", (time_t) ((time + 999) / 1000));
+}
+
+
+/* the service answers */
+
+void
+ngx_http_kiro_state_good(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_uint_t                 state;
+    ngx_http_kiro_hold_t      *hold;
+    ngx_http_kiro_account_t   *account;
+
+    account = ctx->peer->account;
+    hold = &account->slot->hold;
+
+    if (hold->refusals) {
+        hold->refusals = 0;
+    }
+
+    if (hold->state == KIRO_ACCOUNT_OK) {
+        return;
+    }
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    state = KIRO_ACCOUNT_OK;
+
+    if (ctx->hold == hold->generation) {
+        state = hold->state;
+        ngx_http_kiro_state_reset(hold);
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    ctx->probe = 0;
+
+    if (state != KIRO_ACCOUNT_OK) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "kiro_account \"%V\": the service answers again",
+                      &account->name);
+    }
+}
+
+
+/* under the mutex */
+
+void
+ngx_http_kiro_state_reset(ngx_http_kiro_hold_t *hold)
+{
+    hold->state = KIRO_ACCOUNT_OK;
+    hold->fails = 0;
+    hold->probing = 0;
+    hold->refusals = 0;
+    hold->generation++;
+}
+
+
+/* the request ends: if it was a probe that told nothing, the next one is */
+
+void
+ngx_http_kiro_state_leave(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_http_kiro_hold_t     *hold;
+    ngx_http_kiro_account_t  *account;
+
+    if (!ctx->probe) {
+        return;
+    }
+
+    ctx->probe = 0;
+
+    account = ctx->peer->account;
+    hold = &account->slot->hold;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    if (ctx->hold == hold->generation) {
+        hold->probing = 0;
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+}
+
+
+/* for people: what the account is in, the gravest first */
+
+void
+ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_state_view_t *view)
+{
+    int64_t                    now;
+    ngx_int_t                  rc;
+    ngx_uint_t                 token;
+    ngx_msec_t                 left;
+    ngx_http_kiro_hold_t      *hold;
+    ngx_http_kiro_slot_t      *slot;
+    ngx_http_kiro_hold_row_t  *row;
+
+    slot = account->slot;
+    hold = &slot->hold;
+    now = ngx_http_kiro_now();
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    token = ngx_http_kiro_token_usable(slot, now);
+    rc = ngx_http_kiro_hold_look(hold, 0, &left);
+
+    row = &ngx_http_kiro_hold_rows[hold->state];
+
+    view->left = left;
+    view->probe = (row->probe && left == 0);
+    view->error = hold->failure.kind;
+
+    /* a balancer must send the request that is the probe, and need not know
+       of moments in which requests wait */
+
+    view->usable = token && (rc != NGX_DECLINED || view->probe);
+
+    if (slot->state == NGX_HTTP_KIRO_SLOT_DEAD) {
+        view->name = "needs_login";
+        view->error = KIRO_FAIL_LOGIN_REQUIRED;
+
+    } else if (row->probe || left) {
+        view->name = row->name;
+
+    } else if (slot->leased
+               && (ngx_msec_int_t) (slot->lease_deadline - ngx_current_msec)
+                  > 0)
+    {
+        view->name = "refreshing";
+
+    } else if (slot->state == NGX_HTTP_KIRO_SLOT_RETRYING) {
+        view->name = "retrying";
+
+    } else {
+        view->name = "ok";
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+}
