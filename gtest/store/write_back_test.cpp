@@ -52,7 +52,7 @@ protected:
     void take(kiro_source_kind kind, const std::string &path) {
         path_ = path;
         kind_ = kind;
-        const kiro_source source{kind_, path_.c_str()};
+        const kiro_source source{kind_, path_.c_str(), nullptr};
         used_ = own(kiro_store_read_source(&source, &f_));
         ASSERT_TRUE(used_) << f_.message;
         refresh(used_, '2');
@@ -68,7 +68,7 @@ protected:
     }
 
     kiro_status save() {
-        const kiro_source source{kind_, path_.c_str()};
+        const kiro_source source{kind_, path_.c_str(), nullptr};
         kiro_credential *found = nullptr;
         const kiro_status status = kiro_store_write_back(&source, used_.get(), fresh_.get(), &found, &f_);
         found_ = own(found);

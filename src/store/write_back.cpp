@@ -144,6 +144,11 @@ Step write_source(const kiro_source &source, const Refresh &refresh, kiro_failur
         kiro_failure_set(f, bad_login, "an API key is never written back");
         return Step::failed;
     }
+    if (source.kind == KIRO_SOURCE_CREDENTIALS_DB) {
+        // Not as a file: closing it would drop the locks SQLite holds in this process.
+        kiro_failure_set(f, bad_login, "writing back into a database is not built yet");
+        return Step::failed;
+    }
     for (int attempt = 1;; ++attempt) {
         const Step step = write_file(source, refresh, f);
         if (step != Step::once_more || attempt == attempts) {
