@@ -3,6 +3,7 @@
 
 #include "core/json/writer.h"
 
+#include "support/data.h"
 #include "support/own_vectors.h"
 #include "support/reply_judge.h"
 #include "support/reply_run.h"
@@ -30,7 +31,7 @@ std::string describe(const test::Outcome &o) {
 }
 
 std::string golden(const std::string &name, const std::string &got) {
-    const std::string path = std::string(KIRO_TEST_DATA) + "/reply/" + name + ".txt";
+    const std::string path = kiro::test::data_path("reply/" + name + ".txt");
     if (std::getenv("KIRO_WRITE_GOLDEN") != nullptr) {
         std::ofstream(path, std::ios::binary) << got;
     }

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "core/json/cursor.h"
+#include "support/data.h"
 
 namespace kiro::test {
 
@@ -119,7 +120,7 @@ kiro_api Golden::api() const {
 
 std::vector<Golden> corpus() {
     std::vector<Golden> out;
-    for (const auto &entry : fs::directory_iterator(KIRO_TEST_DATA "/requests"))
+    for (const auto &entry : fs::directory_iterator(data_path("requests")))
         out.push_back(load(entry.path()));
     std::sort(out.begin(), out.end(), [](const Golden &a, const Golden &b) { return a.path < b.path; });
     for (Golden &golden : out)

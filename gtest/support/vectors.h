@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "support/data.h"
+
 namespace test {
 
 inline std::string read_file(const std::string &path) {
@@ -70,7 +72,7 @@ inline std::string scalar_of(const simdjson::dom::element &value) {
 }
 
 inline std::vector<Vector> load_vectors() {
-    const std::string dir = std::string(KIRO_TEST_DATA) + "/vectors/";
+    const std::string dir = kiro::test::data_path("vectors/");
     simdjson::dom::parser parser;
     const simdjson::dom::element manifest = parser.load(dir + "manifest.json");
     std::vector<Vector> all;
