@@ -9,8 +9,15 @@
 #include "ngx_http_kiro.h"
 
 
-static ngx_int_t ngx_http_kiro_gate_bytes(ngx_http_request_t *sr,
-    ngx_http_kiro_ctx_t *ctx, u_char *p, size_t n);
+typedef ngx_int_t (*ngx_http_kiro_take_pt)(ngx_http_request_t *sr, u_char *p,
+    size_t n);
+
+
+static ngx_int_t ngx_http_kiro_unframe(ngx_http_request_t *sr, ngx_buf_t *b,
+    off_t *length, ngx_http_kiro_take_pt take);
+static kiro_status ngx_http_kiro_malformed(ngx_http_kiro_ctx_t *ctx);
+static ngx_int_t ngx_http_kiro_gate_bytes(ngx_http_request_t *sr, u_char *p,
+    size_t n);
 static ngx_uint_t ngx_http_kiro_gate_streams(ngx_http_kiro_ctx_t *ctx,
     u_char *p, size_t n);
 static ngx_int_t ngx_http_kiro_gate_verdict(ngx_http_request_t *sr,
@@ -27,10 +34,8 @@ static ngx_int_t ngx_http_kiro_input_chain(ngx_http_request_t *sr, u_char *p,
 ngx_int_t
 ngx_http_kiro_gate(ngx_http_request_t *sr)
 {
-    size_t                    size;
     ngx_int_t                 rc;
     ngx_buf_t                *b;
-    kiro_failure              f;
     ngx_http_upstream_t      *u;
     ngx_http_kiro_ctx_t      *ctx;
     ngx_http_kiro_attempt_t  *at;
@@ -47,73 +52,20 @@ ngx_http_kiro_gate(ngx_http_request_t *sr)
         at->eof = 1;
     }
 
-    while (b->pos < b->last && !at->eof) {
+    rc = ngx_http_kiro_unframe(sr, b, &at->length, ngx_http_kiro_gate_bytes);
 
-        if (at->chunked) {
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
 
-            rc = ngx_http_kiro_parse_chunked(sr, b, &at->chunked_ctx);
+    if (rc == NGX_ABORT) {
 
-            if (rc == NGX_OK) {
-                size = (size_t) ngx_min((off_t) (b->last - b->pos),
-                                        at->chunked_ctx.size);
+        if (at->error_body) {
+            at->eof = 1;
 
-                rc = ngx_http_kiro_gate_bytes(sr, ctx, b->pos, size);
-
-                b->pos += size;
-                at->chunked_ctx.size -= size;
-
-                if (rc != NGX_OK) {
-                    return rc;
-                }
-
-                continue;
-            }
-
-            if (rc == NGX_DONE) {
-                at->eof = 1;
-                break;
-            }
-
-            if (rc == NGX_AGAIN) {
-                break;
-            }
-
-            ngx_log_error(NGX_LOG_ERR, sr->connection->log, 0,
-                          "upstream sent invalid chunked response");
-
-            at->close = 1;
-
-            if (at->error_body) {
-                at->eof = 1;
-                break;
-            }
-
-            kiro_failure_set(&f, KIRO_FAIL_UPSTREAM_PROTOCOL,
-                             "the service sent a malformed response");
-            f.retry = KIRO_RETRY_BACKOFF;
-
-            if (kiro_reply_abort(ctx->reply, &f) != KIRO_OK) {
-                return NGX_ERROR;
-            }
-
-            break;
+        } else if (ngx_http_kiro_malformed(ctx) != KIRO_OK) {
+            return NGX_ERROR;
         }
-
-        size = b->last - b->pos;
-
-        if (at->length != -1) {
-            size = (size_t) ngx_min((off_t) size, at->length);
-            at->length -= size;
-            at->eof = (at->length == 0);
-        }
-
-        rc = ngx_http_kiro_gate_bytes(sr, ctx, b->pos, size);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        b->pos += size;
     }
 
     if (at->eof) {
@@ -127,6 +79,93 @@ ngx_http_kiro_gate(ngx_http_request_t *sr)
     b->last = b->start;
 
     return ngx_http_kiro_gate_verdict(sr, ctx);
+}
+
+
+/*
+ * Takes the HTTP framing off and sets at->eof at the body's end; length: what is
+ * left of a body without chunks, or -1.  NGX_ABORT: the framing is malformed.
+ */
+
+static ngx_int_t
+ngx_http_kiro_unframe(ngx_http_request_t *sr, ngx_buf_t *b, off_t *length,
+    ngx_http_kiro_take_pt take)
+{
+    off_t                     left;
+    size_t                    size;
+    ngx_int_t                 rc;
+    ngx_http_kiro_ctx_t      *ctx;
+    ngx_http_kiro_attempt_t  *at;
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_kiro_module);
+
+    at = &ctx->attempt;
+
+    while (b->pos < b->last && !at->eof) {
+
+        left = *length;
+
+        if (at->chunked) {
+
+            rc = ngx_http_kiro_parse_chunked(sr, b, &at->chunked_ctx);
+
+            if (rc == NGX_AGAIN) {
+                return NGX_OK;
+            }
+
+            if (rc == NGX_DONE) {
+                at->eof = 1;
+                return NGX_OK;
+            }
+
+            if (rc != NGX_OK) {
+                ngx_log_error(NGX_LOG_ERR, sr->connection->log, 0,
+                              "upstream sent invalid chunked response");
+
+                at->close = 1;
+
+                return NGX_ABORT;
+            }
+
+            left = at->chunked_ctx.size;
+        }
+
+        size = b->last - b->pos;
+
+        if (left != -1) {
+            size = (size_t) ngx_min((off_t) size, left);
+            left -= size;
+        }
+
+        if (take(sr, b->pos, size) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        b->pos += size;
+
+        if (at->chunked) {
+            at->chunked_ctx.size = left;
+
+        } else {
+            *length = left;
+            at->eof = (left == 0);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static kiro_status
+ngx_http_kiro_malformed(ngx_http_kiro_ctx_t *ctx)
+{
+    kiro_failure  f;
+
+    kiro_failure_set(&f, KIRO_FAIL_UPSTREAM_PROTOCOL,
+                     "the service sent a malformed response");
+    f.retry = KIRO_RETRY_BACKOFF;
+
+    return kiro_reply_abort(ctx->reply, &f);
 }
 
 
@@ -174,12 +213,14 @@ ngx_http_kiro_gate_streams(ngx_http_kiro_ctx_t *ctx, u_char *p, size_t n)
 
 
 static ngx_int_t
-ngx_http_kiro_gate_bytes(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx,
-    u_char *p, size_t n)
+ngx_http_kiro_gate_bytes(ngx_http_request_t *sr, u_char *p, size_t n)
 {
-    size_t      size;
-    u_char     *start;
-    ngx_buf_t  *b;
+    size_t                size;
+    u_char               *start;
+    ngx_buf_t            *b;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_kiro_module);
 
     if (n && !ctx->attempt.seen) {
         ctx->attempt.seen = 1;
@@ -357,17 +398,15 @@ ngx_http_kiro_input_filter_init(void *data)
 }
 
 
-/* removes the HTTP framing; the bytes stay where they were read */
+/* the bytes stay where they were read */
 
 ngx_int_t
 ngx_http_kiro_input_filter(void *data, ssize_t bytes)
 {
     ngx_http_request_t *sr = data;
 
-    size_t                    size;
     ngx_int_t                 rc;
     ngx_buf_t                *b, buf;
-    kiro_failure              f;
     ngx_http_upstream_t      *u;
     ngx_http_kiro_ctx_t      *ctx;
     ngx_http_kiro_attempt_t  *at;
@@ -388,63 +427,21 @@ ngx_http_kiro_input_filter(void *data, ssize_t bytes)
     b->pos = b->last;
     b->last += bytes;
 
-    if (!at->chunked) {
+    rc = ngx_http_kiro_unframe(sr, &buf, &u->length,
+                               ngx_http_kiro_input_chain);
 
-        size = bytes;
-
-        if (u->length != -1) {
-            size = (size_t) ngx_min((off_t) bytes, u->length);
-            u->length -= size;
-
-            if (u->length == 0) {
-                at->eof = 1;
-                u->keepalive = !at->close && size == (size_t) bytes;
-            }
-        }
-
-        return ngx_http_kiro_input_chain(sr, buf.pos, size);
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
     }
 
-    while (buf.pos < buf.last) {
-
-        rc = ngx_http_kiro_parse_chunked(sr, &buf, &at->chunked_ctx);
-
-        if (rc == NGX_OK) {
-            size = (size_t) ngx_min((off_t) (buf.last - buf.pos),
-                                    at->chunked_ctx.size);
-
-            if (ngx_http_kiro_input_chain(sr, buf.pos, size) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            buf.pos += size;
-            at->chunked_ctx.size -= size;
-
-            continue;
-        }
-
-        if (rc == NGX_DONE) {
-            at->eof = 1;
-            u->keepalive = !at->close && buf.pos == buf.last;
-            u->length = 0;
-            return NGX_OK;
-        }
-
-        if (rc == NGX_AGAIN) {
-            return NGX_OK;
-        }
-
-        ngx_log_error(NGX_LOG_ERR, sr->connection->log, 0,
-                      "upstream sent invalid chunked response");
-
-        kiro_failure_set(&f, KIRO_FAIL_UPSTREAM_PROTOCOL,
-                         "the service sent a malformed response");
-
-        (void) kiro_reply_abort(ctx->reply, &f);
-
+    if (rc == NGX_ABORT) {
+        (void) ngx_http_kiro_malformed(ctx);
         u->length = 0;
+    }
 
-        return NGX_OK;
+    if (at->eof) {
+        u->length = 0;
+        u->keepalive = !at->close && buf.pos == buf.last;
     }
 
     return NGX_OK;
