@@ -91,7 +91,7 @@ void Turn::feed(string_view bytes) {
     if (!done() && decoder_.fault() != eventstream::Fault::none) {
         if (reader_.complete()) { // nothing that a client would see is missing
             eof();
-        } else {
+        } else if (!release()) {
             fail(KIRO_FAIL_UPSTREAM_PROTOCOL, KIRO_RETRY_BACKOFF, "Kiro sent a corrupt message.");
         }
     }
@@ -159,7 +159,9 @@ void Turn::abort(const kiro_failure &why) {
         return;
     }
     if (!reader_.complete()) {
-        fail(why);
+        if (!release()) {
+            fail(why);
+        }
         return;
     }
     eof(); // the answer is whole, only the connection's end is not
@@ -236,7 +238,22 @@ void Turn::refuse(const kiro_failure &why) {
         failure_ = why;
         return;
     }
-    fail(why);
+    if (!release()) {
+        fail(why);
+    }
+}
+
+// What waits for the end of a call that is passed on came before a failure does. True: it ended the turn.
+bool Turn::release() {
+    if (reader_.held() == 0) {
+        return false;
+    }
+    write(reader_.finish());
+    if (const auto reason = stages_.stop()) {
+        finish(*reason);
+        return true;
+    }
+    return false;
 }
 
 void Turn::fail(kiro_failure_kind kind, kiro_retry retry, const char *message) {

@@ -66,6 +66,7 @@ private:
     void write(std::span<const chat::Event> events);
     void show(const chat::Event &event);
     void flush();
+    bool release();
     void refuse(const kiro_failure &why);
     void fail(const kiro_failure &why);
     void fail(kiro_failure_kind kind, kiro_retry retry, const char *message);
