@@ -156,8 +156,8 @@ TEST(ToolStream, FragmentsGoOutAsTheyCome) {
         EXPECT_NE(start.find(R"("t1")"), start.npos);
         EXPECT_NE(start.find(R"("{\"a\"")"), start.npos) << start;
         EXPECT_NE(stream.feed(fragment(R"(:1)")).find(R"(":1")"), start.npos);
-        EXPECT_NE(stream.feed(fragment(R"(})")).find(R"("}")"), start.npos);
-        stream.feed(stop());
+        EXPECT_EQ(stream.feed(fragment(R"(} )")), ""); // not before the end is there
+        EXPECT_NE(stream.feed(stop()).find(R"("}")"), start.npos);
         stream.feed(text_event("after") + test::tail("TOOL_USE"));
         const test::Seen seen = stream.eof();
         EXPECT_EQ(seen.tools, (std::vector<test::SeenTool>{{"t1", "f", R"({"a":1})"}}));
@@ -199,27 +199,98 @@ TEST(ToolStream, InputForms) {
     }
 }
 
+// What a client gets of a call with this input, cut in two at a place.
+test::SeenTool cut_call(const test::Mode &mode, std::string_view raw, size_t at, kiro_tool_stream tools) {
+    Stream stream(mode, nullptr, 0, tools);
+    stream.feed(fragment(raw.substr(0, at)));
+    stream.feed(fragment(raw.substr(at)) + stop() + test::tail());
+    const test::Seen seen = stream.eof();
+    EXPECT_EQ(seen.tools.size(), 1u) << raw << " at " << at;
+    return seen.tools.empty() ? test::SeenTool() : seen.tools[0];
+}
+
 // The pieces of raw, which is a string's contents, cut in two everywhere a payload can be.
 TEST(ToolStream, AFragmentMayEndAnywhere) {
-    const std::string raw = R"({\"a\":\"é\\n\\u00e9\ud83d\ude42\u20ac\\ud83d\\ude42日\\\\\"})";
-    std::string text;
-    ASSERT_TRUE(kiro::json::unescape(raw, text));
-    const std::string expected = test::minified_object(text);
-    for (size_t at = 0; at <= raw.size();) {
+    const std::string inputs[] = {
+        R"({\"a\":\"é\\n\\u00e9\ud83d\ude42\u20ac\\ud83d\\ude42日\\\\\"})",
+        // halves of pairs, in the JSON text and around it
+        R"({\"a\":\"\\ud83d\\ude42\\ud83d\\ud83d\\ude42\\ude42x\\ud83d\\n\\ud83d\\\\ud83d\\udbff\"})",
+        R"({\"\\ud83d\":[\"\\uD83D\\u00e9\",\"\\u005cud83d\",\"\\ud83\u0064\\\u0075de42\\ud83d\"]})",
+        R"({\"a\":\"\ud83dx\ude42\ud83d\"})",
+        // what JSON forbids in strings
+        R"( \n{ \"a\" :\n\"1\n2\t3\u00014\u00005\\ud83d\n\" , \"b\":{\"c\":[{}],\"}\":\"]\"}\t}\r\n )",
+    };
+    for (const std::string &raw : inputs) {
+        const std::string expected =
+            cut_call(test::kModes[0], raw, 0, KIRO_TOOLS_COMPLETE).input; // the reader has it minified
+        EXPECT_NE(expected, "");
+        for (size_t at = 0; at <= raw.size();) {
+            for (const test::Mode &mode : kStreams) {
+                ASSERT_EQ(cut_call(mode, raw, at, KIRO_TOOLS_INCREMENTAL).input, expected) << raw << at;
+            }
+            if (at == raw.size()) {
+                break;
+            }
+            // Halves of a pair are two escapes, all else is a character.
+            at += raw[at] == '\\' ? (raw[at + 1] == 'u' ? 6 : 2)
+                                  : kiro::json::utf8_sequence(std::string_view(raw).substr(at));
+        }
+    }
+}
+
+// However much of it came: only a call with its end looks whole.
+TEST(ToolStream, ACallWithoutItsEndNeverLooksWhole) {
+    for (const char *input : {R"({})", R"({\"a\":{\"b\":\"}\"}})", R"( {\"a\":[]} \n)", R"({\"a\":1}})"}) {
+        for (const test::Mode &mode : kStreams) {
+            for (const std::string &end :
+                 {test::tail("TOOL_USE"), std::string(), text_event("x") + test::tail()}) {
+                Stream stream(mode);
+                stream.feed(fragment(input));
+                stream.feed(end);
+                const test::Seen seen = stream.eof();
+                EXPECT_TRUE(seen.tools.empty()) << input;
+                EXPECT_EQ(seen.cut.size(), 1u) << input;
+                EXPECT_EQ(seen.stop, length_of(mode));
+            }
+        }
+    }
+}
+
+// A call that breaks ends the signature before it, whether a client sees a part of it or nothing.
+TEST(ToolStream, ABrokenCallBetweenSignatures) {
+    const std::string signature = event("reasoningContentEvent", R"({"signature":"QUJD"})");
+    for (const char *input : {R"({\"a\":)", "nul", ""}) {
+        Stream complete(test::kModes[2], nullptr, 0, KIRO_TOOLS_COMPLETE), incremental(test::kModes[2]);
+        for (Stream *stream : {&complete, &incremental}) {
+            stream->feed(text_event("x") + signature + fragment(input) + signature + stop() + signature +
+                         test::tail());
+        }
+        complete.eof();
+        incremental.eof();
+        const auto signatures = [](std::string_view output) {
+            size_t n = 0;
+            for (size_t at = 0; (at = output.find("signature_delta", at)) != output.npos; ++at) {
+                ++n;
+            }
+            return n;
+        };
+        EXPECT_EQ(signatures(complete.output), 3u) << input;
+        EXPECT_EQ(signatures(incremental.output), 3u) << input;
+    }
+}
+
+// Nobody can run these, so they are kept like calls that come whole.
+TEST(ToolStream, AnInputThatIsNoObjectIsNotPassedOn) {
+    for (const char *input : {"[1]", "5", R"(\"{}\")", " nul", R"(\\{})", "\\u0000{}"}) {
         for (const test::Mode &mode : kStreams) {
             Stream stream(mode);
-            stream.feed(fragment(raw.substr(0, at)));
-            stream.feed(fragment(raw.substr(at)) + stop() + test::tail());
+            stream.feed(text_event("x") + fragment(input) + fragment("{}", "t2") + stop("t2"));
+            stream.feed(stop() + test::tail());
             const test::Seen seen = stream.eof();
-            ASSERT_EQ(seen.tools.size(), 1u) << at;
-            EXPECT_EQ(seen.tools[0].input, expected) << at;
+            EXPECT_TRUE(seen.cut.empty()) << input;
+            EXPECT_EQ(seen.tools, (std::vector<test::SeenTool>{{"t2", "f", "{}"}}));
+            EXPECT_EQ(seen.stop, length_of(mode));
         }
-        if (at == raw.size()) {
-            break;
-        }
-        // Halves of a pair are two escapes, all else is a character.
-        at += raw[at] == '\\' ? (raw[at + 1] == 'u' ? 6 : 2)
-                              : kiro::json::utf8_sequence(std::string_view(raw).substr(at));
     }
 }
 
@@ -278,16 +349,6 @@ TEST(ToolStream, ABrokenCallEndsTheTurn) {
             kiro_reply_get_info(stream.get(), &info);
             EXPECT_TRUE(info.lost_call);
         }
-    }
-}
-
-// A control character in a string is repaired only in what was not passed on yet.
-TEST(ToolStream, NothingThatIsOutIsRepaired) {
-    const std::string input = fragment(R"({\"a\":\"\n\"})") + stop() + test::tail();
-    for (const test::Mode &mode : kStreams) {
-        Stream stream(mode);
-        stream.feed(input);
-        EXPECT_EQ(stream.eof().cut.size(), 1u);
     }
 }
 

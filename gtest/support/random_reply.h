@@ -45,14 +45,21 @@ inline constexpr std::string_view kInputs[] = {
     "nul",
 };
 
+inline std::string without_halves(std::string json) {
+    for (std::size_t at = 0; (at = json.find("\\ud83d", at)) != json.npos; at += 6) {
+        if (json.compare(at + 6, 6, "\\ude42") != 0) {
+            json.replace(at, 6, "\\ufffd");
+        }
+    }
+    return json;
+}
+
 // What must reach the client of an input; empty: it is no object, so there is no call.
 inline std::string client_input(std::string json) {
     if (json.find_first_not_of(" \n") == json.npos) {
         return "{}";
     }
-    for (std::size_t at = 0; (at = json.find("\\ud83d\"", at)) != json.npos;) {
-        json.replace(at, 6, "\\ufffd");
-    }
+    json = without_halves(std::move(json));
     simdjson::dom::parser parser;
     Json value;
     return parser.parse(json).get(value) == simdjson::SUCCESS && value.is_object() ? simdjson::minify(value)
@@ -61,11 +68,9 @@ inline std::string client_input(std::string json) {
 
 class ReplyMaker {
 public:
-    // names: what tools are called upstream and by the client. half_inputs: also with half a character, which
-    // is made whole unless the input is passed on while it comes.
-    ReplyMaker(Choices &choices, const std::vector<std::pair<std::string, std::string>> &names,
-               bool half_inputs = true)
-        : choices_(choices), names_(names), half_inputs_(half_inputs) {}
+    // names: what tools are called upstream and by the client.
+    ReplyMaker(Choices &choices, const std::vector<std::pair<std::string, std::string>> &names)
+        : choices_(choices), names_(names) {}
 
     RandomReply make() {
         while (!choices_.empty() && !stopped_ && reply_.bytes.size() < 20000) {
@@ -310,17 +315,12 @@ private:
         return out;
     }
 
-    std::string some_input() {
-        const std::string_view input = choices_.pick(kInputs);
-        return half_inputs_ || input.find("\\ud83d\"") == input.npos ? std::string(input) : "{}";
-    }
-
     // A frame of a call in parts: its start, a part, its end; of calls that are mixed as it happens.
     void call_step() {
         const std::string id = this->id(), name = this->name();
         const auto known = calls_.find(id);
         const std::string so_far = known == calls_.end() ? "" : known->second.input;
-        const auto goal = goals_.try_emplace(id, some_input()).first->second;
+        const auto goal = goals_.try_emplace(id, std::string(choices_.pick(kInputs))).first->second;
         pending_.clear();
         std::string more;
         if (known == calls_.end() ? choices_.one_in(2) : !choices_.one_in(8)) {
@@ -342,7 +342,7 @@ private:
     // A call in one frame, its input as a string or as a value.
     void whole_call() {
         const std::string id = this->id(), name = this->name();
-        pending_ = some_input();
+        pending_ = std::string(choices_.pick(kInputs));
         const bool object = !client_input(pending_).empty() && pending_.find('{') != pending_.npos;
         if (!calls_.contains(id) && object && choices_.one_in(2)) {
             tool(id, name, "\"input\":" + pending_ + ",", true);
@@ -447,7 +447,6 @@ private:
 
     Choices &choices_;
     const std::vector<std::pair<std::string, std::string>> &names_;
-    bool half_inputs_;
     RandomReply reply_;
     bool metadata_ = false, metered_ = false;
     bool stopped_ = false; // by an exception or nonsense

@@ -32,8 +32,7 @@ inline void judge_random(std::string_view bytes, Tally *tally = nullptr) {
     const std::size_t asked = choices.below(std::size(kAskings));
     const std::size_t max_collect = choices.one_in(16) ? choices.below(2000) + 1 : 0;
     const unsigned cut = choices.one_in(8) ? choices.below(300) + 1 : 0;
-    RandomReply reply =
-        ReplyMaker(choices, asked_request(KIRO_API_OPENAI_CHAT, asked).names(), !delivery.incremental).make();
+    RandomReply reply = ReplyMaker(choices, asked_request(KIRO_API_OPENAI_CHAT, asked).names()).make();
     reply.bytes.resize(reply.bytes.size() - std::min<std::size_t>(cut, reply.bytes.size()));
     judge(reply.bytes, delivery, asked, cut == 0 && max_collect == 0 ? &reply : nullptr, max_collect, tally);
 }

@@ -2,9 +2,7 @@
 
 #include "core/chat/freeform.h"
 #include "core/eventstream/header.h"
-#include "core/json/character.h"
 #include "core/json/scan.h"
-#include "core/json/space.h"
 #include "core/json/writer.h"
 #include "core/kiro/errors.h"
 
@@ -118,14 +116,14 @@ ReplyReader::Type ReplyReader::classify(string_view headers) {
 void ReplyReader::begin() {
     events_.clear();
     given_count_ = 0;
-    if (!call_begun_) {
+    if (!stream_.begun()) {
         held_.clear();
     }
 }
 
 // A client has one thing open at a time.
 void ReplyReader::emit(const chat::Event &event) {
-    if (call_begun_) {
+    if (stream_.begun()) {
         held_.add(event);
     } else {
         events_.push_back(event);
@@ -264,7 +262,8 @@ void ReplyReader::take_tool(string_view payload) {
     if (!good(scanner.valid() && !odd)) {
         return;
     }
-    output_.add(input.value); // paid for, whether the call becomes whole or not
+    flush_signature();        // whether the call becomes whole or not
+    output_.add(input.value); // paid for, likewise
     string_view fragment;
     if (input.kind == json::Kind::string) {
         fragment = input.value;
@@ -274,15 +273,13 @@ void ReplyReader::take_tool(string_view payload) {
         fragment = value_;
     }
     tools_.add(id, name, fragment);
-    if (stream_calls_) {
-        stream_call(id, fragment);
-    }
+    stream_call(id, fragment);
     if (!stop) {
         return;
     }
-    const bool streamed = call_open_ && call_id_ == id;
+    const bool streamed = stream_.is(id);
     chat::FinishedCall call;
-    const bool whole = tools_.finish(id, call, !streamed);
+    const bool whole = tools_.finish(id, call);
     if (streamed) {
         end_call(whole);
         return;
@@ -297,7 +294,6 @@ void ReplyReader::take_tool(string_view payload) {
         call.text = row->freeform ? chat::freeform_text(call.input, call.arguments) : string_view{};
     }
     output_.add(call.name);
-    flush_signature();
     emit(call);
 }
 
@@ -307,70 +303,41 @@ const chat::ToolAlias *ReplyReader::alias_of(string_view name) const noexcept {
     return row == context_.aliases.end() ? nullptr : &*row;
 }
 
-// Decides once for each call whether it is passed on while it comes.
-bool ReplyReader::choose_call(ToolCalls::Open &call, string_view fragment) {
-    if (call.decided || call.name.empty()) {
-        return false;
-    }
-    call.decided = true;
-    const chat::ToolAlias *row = alias_of(call.name);
-    if (call_open_ || call.id.empty() || call.broken || call.input.size() > fragment.size() ||
-        (row != nullptr && row->freeform)) {
-        return false;
-    }
-    call_open_ = true;
-    call_begun_ = false;
-    call_id_ = call.id;
-    call_name_ = call.name;
-    call_ = {call_id_, call_name_};
-    if (row != nullptr) {
-        call_.name = row->name;
-        call_.name_space = row->name_space;
-    }
-    return true;
-}
-
-// The start waits for the first input: a call that breaks off before it never existed, and none looks like
-// one that takes no arguments.
-void ReplyReader::emit_input(string_view text) {
-    if (!call_begun_) {
-        output_.add(call_.name);
-        flush_signature();
-        events_.push_back(call_);
-        call_begun_ = true;
-    }
-    events_.push_back(chat::CallInput{text});
+// The name is of the call's tool, so it goes with what came first of its input.
+void ReplyReader::begin_call() {
+    output_.add(stream_.start().name);
+    events_.push_back(stream_.start());
 }
 
 void ReplyReader::stream_call(string_view id, string_view fragment) {
     ToolCalls::Open *call = tools_.opened(id);
-    if (call == nullptr || (!choose_call(*call, fragment) && !(call_open_ && call_id_ == id)) ||
-        call->broken) {
+    if (call == nullptr || call->broken ||
+        !(stream_.is(id) || stream_.choose(*call, fragment, alias_of(call->name)))) {
         return;
     }
-    string_view text = call_input_.join(fragment, json::has_escapes(fragment));
-    while (!call_begun_ && !text.empty()) {
-        const json::Character first = json::first_character(text);
-        if (!json::is_space(first.ascii())) {
-            break;
-        }
-        text.remove_prefix(first.raw);
+    const bool begun = stream_.begun();
+    const string_view text = stream_.take(fragment);
+    if (text.empty()) {
+        return;
     }
-    if (!text.empty()) {
-        emit_input(text);
+    if (!begun) {
+        begin_call();
     }
+    events_.push_back(chat::CallInput{text});
 }
 
 void ReplyReader::end_call(bool whole) {
-    if (const string_view rest = call_input_.finish(); !rest.empty()) {
-        emit_input(rest);
-    } else if (whole && !call_begun_) {
-        emit_input("{}");
+    const bool begun = stream_.begun();
+    const string_view rest = stream_.end(whole);
+    if (!begun && whole) {
+        begin_call();
     }
-    if (call_begun_) {
+    if (!rest.empty()) {
+        events_.push_back(chat::CallInput{rest});
+    }
+    if (begun || whole) {
         events_.push_back(chat::CallEnd{whole});
     }
-    call_open_ = call_begun_ = false;
     const std::span<const chat::Event> held = held_.events();
     events_.insert(events_.end(), held.begin(), held.end());
 }
@@ -493,9 +460,7 @@ std::span<const chat::Event> ReplyReader::take(const eventstream::Frame &frame) 
 
 std::span<const chat::Event> ReplyReader::finish() {
     begin();
-    if (call_open_) {
-        end_call(false);
-    }
+    end_call(false);
     if (const string_view rest = reasoning_.finish(); !rest.empty()) {
         emit_reasoning(rest);
     }

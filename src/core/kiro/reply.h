@@ -5,6 +5,7 @@
 #include "core/chat/reply_context.h"
 #include "core/eventstream/decoder.h"
 #include "core/json/surrogates.h"
+#include "core/kiro/call_stream.h"
 #include "core/kiro/held_events.h"
 #include "core/kiro/lost_calls.h"
 #include "core/kiro/seal.h"
@@ -28,7 +29,7 @@ public:
     // max_tool_bytes: what unfinished tool calls may hold. stream_calls: one call at a time is passed on
     // while it comes.
     ReplyReader(const chat::ReplyContext &context, std::size_t max_tool_bytes, bool stream_calls) noexcept
-        : context_(context), tools_(max_tool_bytes), stream_calls_(stream_calls) {}
+        : context_(context), tools_(max_tool_bytes), stream_(stream_calls) {}
 
     // What the frame means for a client, often nothing. Valid until the next call. After an exception or a
     // bad payload failure() is set and nothing more is taken.
@@ -60,7 +61,7 @@ public:
     std::string_view refusal() const noexcept { return refusal_; }
 
     // Bytes that wait for the end of a call that is passed on.
-    std::size_t held() const noexcept { return call_begun_ ? held_.bytes() : 0; }
+    std::size_t held() const noexcept { return stream_.begun() ? held_.bytes() : 0; }
 
     double credits() const noexcept { return usage_.credits(); }
     double context_percent() const noexcept { return usage_.percent(); } // < 0: not reported
@@ -87,8 +88,7 @@ private:
     void emit(const chat::Event &event);
     const chat::ToolAlias *alias_of(std::string_view name) const noexcept;
     void stream_call(std::string_view id, std::string_view fragment);
-    bool choose_call(ToolCalls::Open &call, std::string_view fragment);
-    void emit_input(std::string_view text);
+    void begin_call();
     void end_call(bool whole);
     void flush_signature();
     void emit_reasoning(std::string_view text);
@@ -111,14 +111,8 @@ private:
 
     std::vector<chat::Event> events_;
 
-    bool stream_calls_;
-    bool call_open_ = false;  // one is passed on while it comes
-    bool call_begun_ = false; // and the client knows of it
-    chat::CallStart call_;    // which one
-    std::string call_id_;
-    std::string call_name_;
-    json::SurrogateJoiner call_input_;
-    HeldEvents held_;   // what came meanwhile
+    CallStream stream_;
+    HeldEvents held_;   // what came while a call was passed on
     std::string value_; // an input that is no string
 
     json::SurrogateJoiner text_;

@@ -90,7 +90,7 @@ void ToolCalls::add(std::string_view id, std::string_view name, std::string_view
     bytes_ += fragment.size();
 }
 
-bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call, bool repair) {
+bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call) {
     Open *known = opened(id);
     if (known == nullptr) {
         return false;
@@ -109,7 +109,7 @@ bool ToolCalls::finish(std::string_view id, chat::FinishedCall &call, bool repai
             text_ = "{}";
         }
         json::Validation validation = json::validate(text_);
-        if (!validation && repair && text_.front() == '{' && escape_controls(text_)) {
+        if (!validation && text_.front() == '{' && escape_controls(text_)) {
             validation = json::validate(text_);
         }
         good = text_.front() == '{' && validation;

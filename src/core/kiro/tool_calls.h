@@ -19,9 +19,9 @@ public:
     // One toolUseEvent. Strings are escaped slices; a fragment is appended verbatim.
     void add(std::string_view id, std::string_view name, std::string_view fragment);
 
-    // The call's end. False: nothing to pass on, as the call is broken or a repetition. repair: what can be
-    // repaired without loss is not broken. The strings of call are valid until the next call of any function.
-    bool finish(std::string_view id, chat::FinishedCall &call, bool repair = true);
+    // The call's end. False: nothing to pass on, as the call is broken or a repetition. What can be repaired
+    // without loss is not broken. The strings of call are valid until the next call of any function.
+    bool finish(std::string_view id, chat::FinishedCall &call);
 
     struct Open {
         std::string id;
