@@ -184,6 +184,7 @@ for my $who (qw(login tlogin)) {
     my $refreshes = $t->stats->{refresh_ok};
     fine($who, "$who: after a refresh");
     is($t->stats->{refresh_ok}, $refreshes + 1, "$who: the auth host was asked");
+    $n++;
     my $models = $t->get("/$who/v1/models");
     is($models->{status}, 200, "$who: models");
 }

@@ -136,7 +136,10 @@ sub gateway {
         $o{http} .= qq{log_format sent escape=none '\$request_method \$request_uri \$http_anthropic_beta\\n\$request_body\\n';\n};
         $o{location} .= qq{client_body_buffer_size 8m; client_body_in_single_buffer on; access_log $keep/$name.log sent; access_log %%DIR%%/logs/access.log kiro;\n};
     }
-    return Test::Kiro->new(login => 'credentials_file', key => 'sk-client-test', %o);
+    # A refusal that one script asks for must not stop the next one: t/account_states.t has that.
+    return Test::Kiro->new(
+        login => 'credentials_file', key => 'sk-client-test', account => 'cool_down off; quota_retry off; suspended_retry off;', %o,
+    );
 }
 
 # Runs a program in a home of its own: {status (undef: took too long), out, err}.

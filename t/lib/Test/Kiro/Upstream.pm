@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../tools/lib";
 use KiroSim::Json qw(decode_json);
+use KiroSim::Tokens ();
 use KiroSim::Validate ();
 
 # Of the sanitized build that ./dev test makes, or where KIRO_NORMALISE says.
@@ -18,13 +19,15 @@ sub program {
 # Signatures are the business of the tests that run the whole simulator.
 { package Test::Kiro::Upstream::AnySignature; sub signature_ok { 1 } }
 my $tokens = bless {}, 'Test::Kiro::Upstream::AnySignature';
-my %login = (kind => 'social', arn => 'arn:aws:codewhisperer:us-east-1:000000000000:profile/EXAMPLE');
+my %login = (kind => 'social', profiles => [{ arn => 'arn:aws:codewhisperer:us-east-1:000000000000:profile/EXAMPLE' }]);
 
 # undef, or what the service would say.
 sub verdict {
     my ($text, $wire) = @_;
     my ($body, $failure) = KiroSim::Validate::parse($text);
-    $failure //= KiroSim::Validate::check({ body => $body, text => $text, wire => $wire, login => \%login, tokens => $tokens });
+    $failure //= KiroSim::Validate::check({
+        body => $body, text => $text, wire => $wire, login => \%login, tokens => $tokens, region => 'us-east-1',
+    });
     return $failure && "$failure->{rule}: " . ($failure->{detail} // $failure->{message});
 }
 
