@@ -260,6 +260,7 @@ struct ngx_http_kiro_account_s {
     ngx_msec_t                       quota_retry; /* 0: off */
     ngx_msec_t                       suspended_retry;  /* 0: off */
     ngx_flag_t                       refresh;
+    ngx_flag_t                       write_back;
     ngx_flag_t                       ssl_verify;
 
     kiro_credential                 *credential;  /* as read by the master */
@@ -529,6 +530,11 @@ ngx_http_kiro_account_t *ngx_http_kiro_account_find(
 /* ngx_http_kiro_source.c */
 ngx_int_t ngx_http_kiro_source_init(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
+
+/* ngx_http_kiro_write_back.c */
+ngx_int_t ngx_http_kiro_write_back_check(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account);
+void ngx_http_kiro_write_back_init_worker(ngx_cycle_t *cycle);
 
 /* ngx_http_kiro_endpoint.c */
 ngx_int_t ngx_http_kiro_endpoint_init(ngx_conf_t *cf,

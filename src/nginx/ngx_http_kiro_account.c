@@ -11,8 +11,6 @@ static char *ngx_http_kiro_account_directive(ngx_conf_t *cf,
     ngx_command_t *dummy, void *conf);
 static char *ngx_http_kiro_account_source(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_kiro_account_not_built(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
 static char *ngx_http_kiro_account_time_or_off(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_kiro_account_resolver(ngx_conf_t *cf,
@@ -52,8 +50,8 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
     { ngx_string("credentials_db_key"), 2, ngx_conf_set_str_slot, 0,
       offsetof(ngx_http_kiro_account_t, credentials_db_key), NULL },
 
-    { ngx_string("write_back"), 2,
-      ngx_http_kiro_account_not_built, 0, 0, NULL },
+    { ngx_string("write_back"), 2, ngx_conf_set_flag_slot, 0,
+      offsetof(ngx_http_kiro_account_t, write_back), NULL },
 
     { ngx_string("state_path"), 2, ngx_conf_set_path_slot, 0,
       offsetof(ngx_http_kiro_account_t, state_path), NULL },
@@ -192,6 +190,7 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     account->name = value[1];
     account->wire = NGX_CONF_UNSET_UINT;
     account->refresh = NGX_CONF_UNSET;
+    account->write_back = NGX_CONF_UNSET;
     account->refresh_before = NGX_CONF_UNSET_MSEC;
     account->refresh_timeout = NGX_CONF_UNSET_MSEC;
     account->token_timeout = NGX_CONF_UNSET_MSEC;
@@ -222,6 +221,7 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_conf_init_uint_value(account->wire, KIRO_WIRE_V3);
     ngx_conf_init_value(account->refresh, 1);
+    ngx_conf_init_value(account->write_back, 0);
     ngx_conf_init_msec_value(account->refresh_before, 600000);
     ngx_conf_init_msec_value(account->refresh_timeout, 10000);
     ngx_conf_init_msec_value(account->token_timeout, 30000);
@@ -259,6 +259,7 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (ngx_http_kiro_source_init(cf, account) != NGX_OK
+        || ngx_http_kiro_write_back_check(cf, account) != NGX_OK
         || ngx_http_kiro_endpoint_init(cf, account) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -393,13 +394,6 @@ ngx_http_kiro_account_proxy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_kiro_account_t *account = conf;
 
     return ngx_http_kiro_host_proxy(cf, account, cf->args->elts);
-}
-
-
-static char *
-ngx_http_kiro_account_not_built(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    return "is not built yet in this version";
 }
 
 

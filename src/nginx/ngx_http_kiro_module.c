@@ -568,6 +568,8 @@ ngx_http_kiro_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_http_kiro_write_back_init_worker(cycle);
+
     return ngx_http_kiro_token_init_worker(cycle);
 }
 

@@ -206,6 +206,11 @@ ngx_http_kiro_refresh_fetched(void *data, kiro_http *http, const char *error)
 
     body = kiro_http_body(http);
 
+    if (job->account->write_back) {
+        kiro_credential_free(job->used);
+        job->used = kiro_credential_copy(job->cred);
+    }
+
     verdict = kiro_refresh_reply(job->cred, ngx_http_kiro_now(),
                                  kiro_http_status(http), body.data, body.len,
                                  &job->failure);
@@ -385,6 +390,8 @@ ngx_http_kiro_refresh_end(ngx_http_kiro_refresh_t *job, ngx_msec_t next)
 
     kiro_credential_free(job->cred);
     kiro_credential_free(job->read);
+    kiro_credential_free(job->used);
+    kiro_credential_free(job->found);
 
     job->account->running = NULL;
 

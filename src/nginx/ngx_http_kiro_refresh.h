@@ -45,6 +45,7 @@ struct ngx_http_kiro_refresh_s {
     ngx_atomic_uint_t          version;      /* of the slot at the start */
 
     kiro_credential           *cred;         /* what is refreshed, or saved */
+    kiro_credential           *used;         /* as it was before, for write_back */
     int                        lock;
     u_char                     stale[16];    /* MD5 of a refused token */
 
@@ -53,6 +54,9 @@ struct ngx_http_kiro_refresh_s {
     kiro_status                lock_status;
     kiro_status                save_status;
     kiro_failure               failure;
+    kiro_credential           *found;        /* by write_back */
+    kiro_status                back_status;
+    kiro_failure               back_failure;
 
     ngx_http_kiro_task_pt      run;
     ngx_http_kiro_task_pt      done;
@@ -88,6 +92,11 @@ void ngx_http_kiro_refresh_read(ngx_http_kiro_refresh_t *job);
 
 /* ngx_http_kiro_refresh_save.c */
 void ngx_http_kiro_refresh_save(ngx_http_kiro_refresh_t *job);
+
+/* ngx_http_kiro_write_back.c */
+void ngx_http_kiro_write_back_run(ngx_http_kiro_refresh_t *job);
+ngx_uint_t ngx_http_kiro_write_back_done(ngx_http_kiro_refresh_t *job);
+void ngx_http_kiro_write_back_lease(ngx_http_kiro_refresh_t *job);
 
 
 #endif /* _NGX_HTTP_KIRO_REFRESH_H_INCLUDED_ */

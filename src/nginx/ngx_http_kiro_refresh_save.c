@@ -9,18 +9,21 @@
 
 static void ngx_http_kiro_refresh_save_task(void *data);
 static void ngx_http_kiro_refresh_save_done(void *data);
-static ngx_int_t ngx_http_kiro_refresh_publish(ngx_http_kiro_refresh_t *job);
+static ngx_int_t ngx_http_kiro_refresh_publish(ngx_http_kiro_refresh_t *job,
+    ngx_uint_t other);
 static void ngx_http_kiro_refresh_saved(ngx_http_kiro_refresh_t *job);
 
 
 void
 ngx_http_kiro_refresh_save(ngx_http_kiro_refresh_t *job)
 {
-    if (job->account->state_path == NULL) {
+    if (job->account->state_path == NULL && !job->account->write_back) {
         job->save_status = KIRO_OK;
         ngx_http_kiro_refresh_save_done(job);
         return;
     }
+
+    ngx_http_kiro_write_back_lease(job);
 
     ngx_http_kiro_refresh_task(job, ngx_http_kiro_refresh_save_task,
                                ngx_http_kiro_refresh_save_done);
@@ -36,10 +39,16 @@ ngx_http_kiro_refresh_save_task(void *data)
 
     account = job->account;
 
-    job->save_status = kiro_store_write_state(
+    job->save_status = KIRO_OK;
+
+    if (account->state_path) {
+        job->save_status = kiro_store_write_state(
                                      (char *) account->state_path->name.data,
                                      (char *) account->name.data, job->cred,
                                      &job->failure);
+    }
+
+    ngx_http_kiro_write_back_run(job);
 }
 
 
@@ -48,8 +57,12 @@ ngx_http_kiro_refresh_save_done(void *data)
 {
     ngx_http_kiro_refresh_t *job = data;
 
-    if (job->duty != NGX_HTTP_KIRO_DUTY_SAVE
-        && ngx_http_kiro_refresh_publish(job) != NGX_OK)
+    ngx_uint_t  other;
+
+    other = ngx_http_kiro_write_back_done(job);
+
+    if ((other || job->duty != NGX_HTTP_KIRO_DUTY_SAVE)
+        && ngx_http_kiro_refresh_publish(job, other) != NGX_OK)
     {
         return;
     }
@@ -59,10 +72,13 @@ ngx_http_kiro_refresh_save_done(void *data)
 }
 
 
-/* NGX_OK: the zone has it; otherwise the job has ended */
+/*
+ * NGX_OK: the zone has it; otherwise the job has ended.  other: it is not what
+ * was refreshed, but what somebody else has put into the source.
+ */
 
 static ngx_int_t
-ngx_http_kiro_refresh_publish(ngx_http_kiro_refresh_t *job)
+ngx_http_kiro_refresh_publish(ngx_http_kiro_refresh_t *job, ngx_uint_t other)
 {
     ngx_uint_t                replaced;
     kiro_credential_view      view;
@@ -100,6 +116,10 @@ ngx_http_kiro_refresh_publish(ngx_http_kiro_refresh_t *job)
         return NGX_DECLINED;
     }
 
+    if (other) {
+        return NGX_OK;
+    }
+
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
     slot->refreshed = ngx_current_msec;
@@ -118,23 +138,27 @@ ngx_http_kiro_refresh_publish(ngx_http_kiro_refresh_t *job)
 }
 
 
-/* a login that is in memory only is saved as soon as that is possible */
+/*
+ * A login that is in memory only, or not in the source where it belongs, is
+ * saved as soon as that is possible.
+ */
 
 static void
 ngx_http_kiro_refresh_saved(ngx_http_kiro_refresh_t *job)
 {
-    ngx_uint_t                was;
+    ngx_uint_t                was, missing;
     ngx_http_kiro_slot_t     *slot;
     ngx_http_kiro_account_t  *account;
 
     account = job->account;
     slot = account->slot;
+    missing = account->write_back && job->back_status == KIRO_ERROR;
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
     was = slot->unsaved;
 
-    slot->unsaved = (job->save_status != KIRO_OK);
+    slot->unsaved = (job->save_status != KIRO_OK || missing);
     slot->save_at = ngx_current_msec + NGX_HTTP_KIRO_SAVE_RETRY;
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
@@ -145,13 +169,15 @@ ngx_http_kiro_refresh_saved(ngx_http_kiro_refresh_t *job)
 
         ngx_log_error(NGX_LOG_CRIT, job->log, 0,
                       "kiro_account \"%V\": %s; the refreshed token is in "
-                      "memory only, do not restart nginx before this is "
-                      "repaired; it is tried again every %d s",
+                      "memory %s; it is tried again every %d s",
                       &account->name, job->failure.message,
+                      (account->write_back && !missing)
+                      ? "and in its source"
+                      : "only, do not restart nginx before this is repaired",
                       NGX_HTTP_KIRO_SAVE_RETRY / 1000);
     }
 
-    if (job->save_status == KIRO_OK && was) {
+    if (job->save_status == KIRO_OK && !missing && was) {
         ngx_log_error(NGX_LOG_NOTICE, job->log, 0,
                       "kiro_account \"%V\": the token is saved now",
                       &account->name);

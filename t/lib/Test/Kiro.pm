@@ -13,6 +13,7 @@ package Test::Kiro;
 #   login      credentials_file | oidc | refresh_token_file | api_key_file (default)
 #   scheme     https (default) | http
 #   account    more lines of the kiro_account block
+#   no_state   without state_path
 #   main, http, server, location    more lines there
 #   conf       the whole text of http {} instead
 #   workers    2
@@ -266,7 +267,7 @@ sub config {
 
     kiro_account main {
         %%SOURCE%%
-        state_path %%STATE%%;
+        @{[ $o{no_state} ? '' : 'state_path %%STATE%%;' ]}
         endpoint %%SCHEME%%://kiro_runtime;
         auth_endpoint %%ENDPOINT%%;
         management_endpoint %%ENDPOINT%%;
