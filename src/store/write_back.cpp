@@ -10,10 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/kiro/record_update.h"
 #include "core/kiro/state_format.h"
 #include "store/file.h"
 #include "store/source.h"
+#include "store/write_back_db.h"
+#include "store/write_plan.h"
 
 namespace kiro::store {
 
@@ -23,39 +24,6 @@ using ::kiro::kiro::Secret;
 namespace {
 
 constexpr kiro_failure_kind bad_login = KIRO_FAIL_LOGIN_REQUIRED;
-
-enum class Step { done, other_login, failed, once_more };
-
-struct Refresh {
-    const Credential &used;
-    const Credential &fresh;
-};
-
-// What is to be done with a stored text, and what it becomes.
-struct Plan {
-    Step step;
-    std::optional<Secret> text;
-};
-
-Plan plan(kiro_source_kind kind, std::string_view text, const Refresh &refresh, kiro_failure *f) {
-    const bool bare = kind == KIRO_SOURCE_REFRESH_TOKEN_FILE;
-    const auto stored =
-        bare ? ::kiro::kiro::credential_from_refresh_token(text, f) : ::kiro::kiro::parse_credential(text, f);
-    if (!stored) {
-        return {Step::failed, std::nullopt};
-    }
-    const bool up_to_date = stored->refresh_token.view() == refresh.fresh.refresh_token.view() &&
-                            (bare || stored->access_token.view() == refresh.fresh.access_token.view());
-    if (up_to_date) {
-        return {Step::done, std::nullopt};
-    }
-    if (!::kiro::kiro::spent_for(stored->refresh_token.view(), refresh.used, refresh.fresh)) {
-        return {Step::other_login, std::nullopt};
-    }
-    auto updated = bare ? ::kiro::kiro::update_refresh_token(text, refresh.fresh)
-                        : ::kiro::kiro::update_record(text, refresh.used, refresh.fresh, f);
-    return {updated ? Step::done : Step::failed, std::move(updated)};
-}
 
 // Puts the path before what was found there.
 Step not_written(const std::string &path, kiro_failure *f) {
@@ -127,7 +95,9 @@ Step write_file(const kiro_source &source, const Refresh &refresh, kiro_failure 
     if (!text) {
         return Step::failed;
     }
-    const Plan what = plan(source.kind, text->view(), refresh, f);
+    const Plan what = source.kind == KIRO_SOURCE_REFRESH_TOKEN_FILE
+                          ? plan_refresh_token(text->view(), refresh, f)
+                          : plan_record(text->view(), std::nullopt, refresh, f);
     if (what.step == Step::failed) {
         // Some write in place: then this may be one half of the file.
         not_written(*path, f);
@@ -145,9 +115,7 @@ Step write_source(const kiro_source &source, const Refresh &refresh, kiro_failur
         return Step::failed;
     }
     if (source.kind == KIRO_SOURCE_CREDENTIALS_DB) {
-        // Not as a file: closing it would drop the locks SQLite holds in this process.
-        kiro_failure_set(f, bad_login, "writing back into a database is not built yet");
-        return Step::failed;
+        return write_database(source, refresh, f);
     }
     for (int attempt = 1;; ++attempt) {
         const Step step = write_file(source, refresh, f);
