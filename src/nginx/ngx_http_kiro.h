@@ -506,14 +506,25 @@ struct ngx_http_kiro_ctx_s {
 extern ngx_module_t  ngx_http_kiro_module;
 
 
-/* ngx_http_kiro_handler.c */
+/* ngx_http_kiro_directive.c */
+char *ngx_http_kiro_retry_delay(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kiro_one_of(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kiro_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kiro_model_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kiro_set_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* ngx_http_kiro_route.c */
 ngx_int_t ngx_http_kiro_handler(ngx_http_request_t *r);
-kiro_api ngx_http_kiro_dialect(ngx_http_request_t *r);
 ngx_uint_t ngx_http_kiro_probe(ngx_http_request_t *r);
+kiro_api ngx_http_kiro_dialect(ngx_http_request_t *r);
+ngx_table_elt_t *ngx_http_kiro_find_header(ngx_http_request_t *r, char *name);
+
+/* ngx_http_kiro_handler.c */
+ngx_int_t ngx_http_kiro_chat(ngx_http_request_t *r);
+ngx_int_t ngx_http_kiro_count(ngx_http_request_t *r);
 ngx_http_kiro_peer_t *ngx_http_kiro_find_peer(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 ngx_http_kiro_ctx_t *ngx_http_kiro_create_ctx(ngx_http_request_t *r);
-ngx_table_elt_t *ngx_http_kiro_find_header(ngx_http_request_t *r, char *name);
 
 /* ngx_http_kiro_access.c */
 ngx_int_t ngx_http_kiro_access_handler(ngx_http_request_t *r);
@@ -634,10 +645,12 @@ void ngx_http_kiro_attempt_classify(ngx_http_kiro_ctx_t *ctx, ngx_int_t rc);
 ngx_int_t ngx_http_kiro_filter_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_kiro_filter_drain(ngx_http_request_t *r);
 ngx_int_t ngx_http_kiro_filter_comment(ngx_http_request_t *r);
+void ngx_http_kiro_sse_type(ngx_http_request_t *r);
+
+/* ngx_http_kiro_reply.c */
+ngx_int_t ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model);
 void ngx_http_kiro_drop_reply(ngx_http_kiro_ctx_t *ctx);
 double ngx_http_kiro_credits(ngx_http_kiro_ctx_t *ctx);
-ngx_int_t ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model);
-void ngx_http_kiro_sse_type(ngx_http_request_t *r);
 
 /* ngx_http_kiro_special.c */
 ngx_int_t ngx_http_kiro_special_add(ngx_conf_t *cf, ngx_str_t *location);
