@@ -107,7 +107,8 @@ typedef enum {
     KIRO_RETRY_NOW,             /* again at once (stale keepalive connection) */
     KIRO_RETRY_CHANGED,         /* again at once, if kiro_request_change() takes
                                    the failure's change */
-    KIRO_RETRY_ONCE             /* wait, then again, but once a request */
+    KIRO_RETRY_ONCE,            /* wait, then again, but once a request */
+    KIRO_RETRY_PROFILE          /* look the profile ARN up, then once more */
 } kiro_retry;
 
 /* What makes a second attempt of the same request promising. */

@@ -111,11 +111,16 @@ typedef struct {
 
     ngx_msec_t                       lease_deadline;
     ngx_uint_t                       lease_generation;
+    ngx_pid_t                        lease_pid;
     ngx_uint_t                       leased;      /* unsigned  leased:1; */
 
     ngx_msec_t                       due;         /* for the next lookup */
     ngx_uint_t                       fails;
     ngx_atomic_uint_t                refused;     /* this token's version */
+
+    ngx_uint_t                       doubted;     /* unsigned  doubted:1; */
+    ngx_uint_t                       lookups;     /* that have ended */
+    ngx_msec_t                       looked;      /* when the last one did */
 } ngx_http_kiro_profile_t;
 
 
@@ -370,7 +375,9 @@ typedef struct {
     ngx_str_t                        arn;
     ngx_atomic_uint_t                version;
     ngx_uint_t                       login;
+    ngx_uint_t                       lookups;     /* before the ARN */
     unsigned                         builder_id:1;
+    unsigned                         doubted:1;   /* another ARN is waited for */
 } ngx_http_kiro_token_t;
 
 
@@ -482,6 +489,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         stream:1;
     unsigned                         refreshed:1;
     unsigned                         once:1;      /* KIRO_RETRY_ONCE was made */
+    unsigned                         profiled:1;  /* KIRO_RETRY_PROFILE, too */
     unsigned                         stale:1;     /* no idle connection again */
     unsigned                         waiting:1;   /* in the account's queue */
     unsigned                         probe:1;     /* the account's only request */
@@ -725,6 +733,9 @@ void ngx_http_kiro_state_reset(ngx_http_kiro_hold_t *hold);
 void ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
     ngx_http_kiro_state_view_t *view);
 
+/* ngx_http_kiro_refresh_lease.c */
+ngx_uint_t ngx_http_kiro_worker_gone(ngx_pid_t pid);
+
 /* ngx_http_kiro_refresh.c */
 void ngx_http_kiro_refresh(ngx_http_kiro_account_t *account);
 void ngx_http_kiro_refresh_leave(ngx_http_kiro_account_t *account,
@@ -736,11 +747,17 @@ ngx_int_t ngx_http_kiro_profile_arn(ngx_http_kiro_account_t *account,
 ngx_uint_t ngx_http_kiro_profile_borrowed(ngx_http_kiro_account_t *account);
 void ngx_http_kiro_profile_failure(ngx_http_kiro_account_t *account,
     kiro_failure *f);
+ngx_int_t ngx_http_kiro_profile_doubt(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_token_t *token);
+ngx_uint_t ngx_http_kiro_profile_pending(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_token_t *token);
 ngx_uint_t ngx_http_kiro_profile_late(ngx_http_kiro_account_t *account,
-    kiro_failure *f);
+    ngx_http_kiro_token_t *token, kiro_failure *f);
 void ngx_http_kiro_profile_load(ngx_http_kiro_account_t *account,
     ngx_log_t *log);
 void ngx_http_kiro_profile_forget(ngx_http_kiro_slot_t *slot);
+
+/* ngx_http_kiro_profile_lookup.c */
 void ngx_http_kiro_profile(ngx_http_kiro_account_t *account);
 void ngx_http_kiro_profile_abort(ngx_http_kiro_account_t *account);
 

@@ -222,7 +222,7 @@ ngx_http_kiro_exchange_token(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     if (left <= 0) {
         ngx_http_kiro_unwait(ctx);
 
-        if (!ngx_http_kiro_profile_late(account, &ctx->failure)) {
+        if (!ngx_http_kiro_profile_late(account, &ctx->token, &ctx->failure)) {
             kiro_failure_set(&ctx->failure, KIRO_FAIL_TOKEN_TIMEOUT,
                              "the gateway could not refresh its login in time");
         }

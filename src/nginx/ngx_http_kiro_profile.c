@@ -9,6 +9,9 @@
 #include "ngx_http_kiro.h"
 
 
+#define NGX_HTTP_KIRO_PROFILE_TRUST  30000    /* ms, doubts in vain */
+
+
 /*
  * Under the mutex.  NGX_OK: this ARN is sent, or none; NGX_AGAIN: it has to be
  * found first; NGX_ERROR: there is none to send.
@@ -100,17 +103,95 @@ ngx_http_kiro_profile_failure(ngx_http_kiro_account_t *account, kiro_failure *f)
 }
 
 
+/*
+ * The service does not take the ARN that a lookup found: it is looked up again,
+ * and kept until there is another one, as the refusal may be about something else.
+ * NGX_DECLINED: that would be of no use.
+ */
+
+ngx_int_t
+ngx_http_kiro_profile_doubt(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_token_t *token)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   first;
+    ngx_http_kiro_slot_t        *slot;
+    ngx_http_kiro_profile_t     *profile;
+    ngx_http_kiro_token_data_t  *data;
+
+    slot = account->slot;
+    profile = &slot->profile;
+
+    rc = NGX_OK;
+    first = 0;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    data = &slot->data[slot->active];
+
+    if (account->profile_arn.len || data->arn_len || !account->has_management
+        || data->login == KIRO_LOGIN_API_KEY)
+    {
+        rc = NGX_DECLINED;
+
+    } else if (profile->lookups == token->lookups && !profile->doubted) {
+
+        if (profile->lookups
+            && ngx_current_msec - profile->looked < NGX_HTTP_KIRO_PROFILE_TRUST)
+        {
+            rc = NGX_DECLINED;
+
+        } else {
+            first = 1;
+            profile->doubted = 1;
+            profile->due = ngx_current_msec;
+            profile->fails = 0;
+        }
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    token->doubted = (rc == NGX_OK);
+
+    if (first) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "kiro_account \"%V\": the service does not take the "
+                      "login's profile, it is looked up again",
+                      &account->name);
+    }
+
+    return rc;
+}
+
+
+/* under the mutex: the lookup that the token's ARN led to has not ended */
+
+ngx_uint_t
+ngx_http_kiro_profile_pending(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_token_t *token)
+{
+    ngx_http_kiro_profile_t  *profile;
+
+    profile = &account->slot->profile;
+
+    return token->doubted && profile->doubted
+           && profile->lookups == token->lookups;
+}
+
+
 /* a request has waited long enough: 1 if it was for the profile */
 
 ngx_uint_t
-ngx_http_kiro_profile_late(ngx_http_kiro_account_t *account, kiro_failure *f)
+ngx_http_kiro_profile_late(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_token_t *token, kiro_failure *f)
 {
     ngx_str_t   arn;
     ngx_uint_t  late;
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    late = ngx_http_kiro_profile_arn(account, &arn) == NGX_AGAIN
+    late = (ngx_http_kiro_profile_pending(account, token)
+            || ngx_http_kiro_profile_arn(account, &arn) == NGX_AGAIN)
            && ngx_http_kiro_token_usable(account->slot, ngx_http_kiro_now());
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
@@ -192,4 +273,5 @@ ngx_http_kiro_profile_forget(ngx_http_kiro_slot_t *slot)
     profile->due = ngx_current_msec;
     profile->fails = 0;
     profile->refused = 0;
+    profile->doubted = 0;
 }

@@ -102,6 +102,7 @@ ngx_http_kiro_profile_lease(ngx_http_kiro_account_t *account,
     ngx_http_kiro_lookup_t *job)
 {
     ngx_int_t                 rc;
+    ngx_pid_t                 gone, holder;
     ngx_str_t                 arn;
     ngx_http_kiro_slot_t     *slot;
     ngx_http_kiro_profile_t  *profile;
@@ -109,10 +110,14 @@ ngx_http_kiro_profile_lease(ngx_http_kiro_account_t *account,
     slot = account->slot;
     profile = &slot->profile;
     rc = NGX_DECLINED;
+    gone = 0;
+
+again:
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    if (ngx_http_kiro_profile_arn(account, &arn) == NGX_OK
+    if ((ngx_http_kiro_profile_arn(account, &arn) == NGX_OK
+         && !profile->doubted)
         || !ngx_http_kiro_token_usable(slot, ngx_http_kiro_now()))
     {
         goto done;
@@ -128,9 +133,19 @@ ngx_http_kiro_profile_lease(ngx_http_kiro_account_t *account,
 
     if (profile->leased
         && (ngx_msec_int_t) (profile->lease_deadline - ngx_current_msec) > 0
-        && (job == NULL || profile->lease_generation != job->generation))
+        && (job == NULL || profile->lease_generation != job->generation)
+        && profile->lease_pid != gone)
     {
-        goto done;
+        holder = profile->lease_pid;
+
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+        if (!ngx_http_kiro_worker_gone(holder)) {
+            return NGX_DECLINED;
+        }
+
+        gone = holder;
+        goto again;
     }
 
     rc = NGX_OK;
@@ -148,6 +163,7 @@ ngx_http_kiro_profile_lease(ngx_http_kiro_account_t *account,
     }
 
     profile->leased = 1;
+    profile->lease_pid = ngx_pid;
     profile->lease_deadline = ngx_current_msec + NGX_HTTP_KIRO_PROFILE_TIMEOUT
                               + NGX_HTTP_KIRO_PROFILE_SLACK;
     job->generation = ++profile->lease_generation;
@@ -334,6 +350,12 @@ ngx_http_kiro_profile_failed(ngx_http_kiro_lookup_t *job, const char *why)
 
     profile->due = ngx_current_msec + delay;
     profile->refused = job->refused && !job->told ? job->token.version : 0;
+
+    /* what is known stays, and nobody waits any longer */
+
+    profile->doubted = 0;
+    profile->lookups++;
+    profile->looked = ngx_current_msec;
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 

@@ -177,6 +177,9 @@ ngx_http_kiro_profile_publish(ngx_http_kiro_lookup_t *job, ngx_uint_t state)
         profile->due = ngx_current_msec + NGX_HTTP_KIRO_PROFILE_AGAIN;
         profile->fails = 0;
         profile->refused = 0;
+        profile->doubted = 0;
+        profile->lookups++;
+        profile->looked = ngx_current_msec;
 
         ngx_memory_barrier();
 

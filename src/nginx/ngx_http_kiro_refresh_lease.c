@@ -10,7 +10,6 @@
 
 static ngx_uint_t ngx_http_kiro_refresh_duty(ngx_http_kiro_account_t *account,
     int64_t now, ngx_uint_t leaving);
-static ngx_uint_t ngx_http_kiro_refresh_gone(ngx_pid_t pid);
 
 
 /* with job: takes the lease; without: says whether it could be taken */
@@ -58,7 +57,7 @@ again:
 
         ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
-        if (!ngx_http_kiro_refresh_gone(holder)) {
+        if (!ngx_http_kiro_worker_gone(holder)) {
             return NGX_DECLINED;
         }
 
@@ -172,8 +171,8 @@ ngx_http_kiro_refresh_duty(ngx_http_kiro_account_t *account, int64_t now,
 
 /* EPERM, of a worker with another user, means that it lives */
 
-static ngx_uint_t
-ngx_http_kiro_refresh_gone(ngx_pid_t pid)
+ngx_uint_t
+ngx_http_kiro_worker_gone(ngx_pid_t pid)
 {
     return pid != ngx_pid && kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH;
 }

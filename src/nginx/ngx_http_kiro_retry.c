@@ -8,6 +8,8 @@
 #include "ngx_http_kiro.h"
 
 
+static ngx_int_t ngx_http_kiro_exchange_profile(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
 static void ngx_http_kiro_exchange_backoff(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 
@@ -68,7 +70,25 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return;
     }
 
+    if (f->retry == KIRO_RETRY_PROFILE) {
+
+        if (ngx_http_kiro_exchange_profile(r, ctx) != NGX_OK) {
+            f->retry = KIRO_RETRY_NEVER;
+            ngx_http_kiro_exchange_fail(r, ctx);
+        }
+
+        return;
+    }
+
     if (f->retry == KIRO_RETRY_REFRESH) {
+
+        /* a new token, too: some hosts say so of the profile of another region */
+
+        if (ctx->refreshed
+            && ngx_http_kiro_exchange_profile(r, ctx) == NGX_OK)
+        {
+            return;
+        }
 
         ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                       "kiro: the service refused the token of account \"%V\"",
@@ -99,6 +119,28 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     }
 
     ngx_http_kiro_exchange_backoff(r, ctx);
+}
+
+
+/* NGX_OK: the request goes on when the profile was looked up */
+
+static ngx_int_t
+ngx_http_kiro_exchange_profile(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
+{
+    if (ctx->profiled
+        || ngx_http_kiro_profile_doubt(ctx->peer->account, &ctx->token)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->profiled = 1;
+    ctx->retry_reason = kiro_failure_name(ctx->failure.kind);
+    ctx->state = NGX_HTTP_KIRO_TOKEN;
+
+    ngx_http_kiro_exchange_wake(ctx);
+
+    return NGX_OK;
 }
 
 

@@ -120,7 +120,9 @@ ngx_http_kiro_token_copy(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
             return NGX_ERROR;
         }
 
-        rc = profile ? ngx_http_kiro_profile_arn(account, &arn) : NGX_OK;
+        rc = !profile ? NGX_OK
+             : ngx_http_kiro_profile_pending(account, token) ? NGX_AGAIN
+             : ngx_http_kiro_profile_arn(account, &arn);
 
         if (rc != NGX_OK) {
             ngx_shmtx_unlock(&account->zone->shpool->mutex);
@@ -162,6 +164,8 @@ ngx_http_kiro_token_copy(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
     token->version = slot->version;
     token->login = data->login;
     token->builder_id = ngx_http_kiro_profile_borrowed(account);
+    token->lookups = slot->profile.lookups;
+    token->doubted = 0;
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 

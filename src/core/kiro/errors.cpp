@@ -58,10 +58,13 @@ constexpr Meaning kFeature{KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_NEVER,
 constexpr Meaning kExpired{
     KIRO_FAIL_AUTH_EXPIRED, KIRO_RETRY_REFRESH,
     "Kiro refuses the gateway's access token; the operator should log in to Kiro again."};
+// Said of a foreign profile ARN, but of other things as well.
+constexpr Meaning kUnauthorized{KIRO_FAIL_ACCESS_DENIED, KIRO_RETRY_PROFILE,
+                                "Kiro denies this account the access."};
 constexpr Meaning kProfile{
-    KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+    KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_PROFILE,
     "Kiro asks for a profile ARN; the operator should set profile_arn for this account."};
-constexpr Meaning kOtherProfile{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
+constexpr Meaning kOtherProfile{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_PROFILE,
                                 "Kiro does not accept the profile ARN; the operator should check profile_arn "
                                 "and region of this account."};
 constexpr Meaning kRefused{KIRO_FAIL_UPSTREAM_REFUSED, KIRO_RETRY_NEVER,
@@ -222,6 +225,7 @@ constexpr std::array kTexts{
     Text{"too many requests, please wait", kAny4xx | kInStream, kThrottled},
     Text{"profilearn is required", kAny4xx | kInStream, kProfile},
     Text{"invalid profilearn", kAny4xx | kInStream, kOtherProfile},
+    Text{"user is not authorized to make this call", kAuth | kInStream, kUnauthorized},
     Text{"invalid tool use format", k400 | kInStream, kToolFormat},
     Text{"invalid model", k400 | kInStream, kModel},
     Text{"you have reached the limit", k400 | kOther4xx | kInStream, kQuota},
