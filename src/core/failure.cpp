@@ -37,6 +37,7 @@ constexpr std::array kNames{
     Name{KIRO_FAIL_CONTEXT_OVERFLOW, "context_overflow"},
     Name{KIRO_FAIL_CLIENT_TIMEOUT, "client_timeout"},
     Name{KIRO_FAIL_TOO_MANY_REQUESTS, "too_many_requests"},
+    Name{KIRO_FAIL_BUSY, "busy"},
     Name{KIRO_FAIL_RATE_LIMITED, "rate_limited"},
     Name{KIRO_FAIL_QUOTA, "quota"},
     Name{KIRO_FAIL_OVERLOADED, "overloaded"},

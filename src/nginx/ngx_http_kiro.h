@@ -141,6 +141,35 @@ typedef struct {
 } ngx_http_kiro_hold_t;
 
 
+/* a call of the service that runs, or a request that waits for one */
+
+typedef enum {
+    NGX_HTTP_KIRO_TICKET_FREE = 0,
+    NGX_HTTP_KIRO_TICKET_WAITING,
+    NGX_HTTP_KIRO_TICKET_RUNNING
+} ngx_http_kiro_ticket_state_e;
+
+
+typedef struct {
+    ngx_uint_t                       state;       /* written last */
+    ngx_uint_t                       client;      /* a hash */
+    uint64_t                         serial;      /* of the request */
+    uint64_t                         granted;     /* number of the grant or 0 */
+    ngx_msec_t                       since;       /* runs */
+    ngx_pid_t                        pid;
+    ngx_int_t                        process;     /* ngx_process_slot */
+} ngx_http_kiro_ticket_t;
+
+
+typedef struct {
+    ngx_http_kiro_ticket_t          *tickets;     /* in the slab */
+    ngx_uint_t                       ntickets;
+    uint64_t                         serial;
+    uint64_t                         granted;
+    ngx_msec_t                       held;        /* a place, on average */
+} ngx_http_kiro_calls_t;
+
+
 /*
  * One account in the zone.  Everything is changed under the slab mutex, the
  * only lock that nginx releases for a worker that died; the version and the
@@ -186,6 +215,7 @@ typedef struct {
     ngx_http_kiro_hold_t             hold;
     ngx_http_kiro_list_t             models;
     ngx_http_kiro_profile_t          profile;
+    ngx_http_kiro_calls_t            calls;
 
     ngx_atomic_t                     refreshes;
     ngx_atomic_t                     refresh_failures;
@@ -264,6 +294,9 @@ struct ngx_http_kiro_account_s {
     ngx_msec_t                       cool_down;   /* 0: off */
     ngx_msec_t                       quota_retry; /* 0: off */
     ngx_msec_t                       suspended_retry;  /* 0: off */
+    ngx_uint_t                       concurrency; /* 0: no limit */
+    ngx_uint_t                       queue_size;
+    ngx_msec_t                       queue_timeout;
     ngx_flag_t                       refresh;
     ngx_flag_t                       write_back;
     ngx_flag_t                       ssl_verify;
@@ -288,6 +321,8 @@ struct ngx_http_kiro_account_s {
 
     /* of this worker */
     ngx_queue_t                      waiters;
+    ngx_queue_t                      queued;      /* for kiro_concurrency */
+    ngx_msec_t                       swept;
     ngx_http_kiro_refresh_t         *running;
     ngx_http_kiro_models_t          *fetching;
     ngx_http_kiro_lookup_t          *lookup;
@@ -393,6 +428,7 @@ typedef struct {
 typedef enum {
     NGX_HTTP_KIRO_TOKEN = 0,         /* needs a token */
     NGX_HTTP_KIRO_WAIT_TOKEN,
+    NGX_HTTP_KIRO_WAIT_PLACE,        /* kiro_concurrency */
     NGX_HTTP_KIRO_BACKOFF,
     NGX_HTTP_KIRO_CONNECT,           /* no idle connection */
     NGX_HTTP_KIRO_ATTEMPT,           /* a subrequest runs, nothing was sent */
@@ -460,6 +496,14 @@ struct ngx_http_kiro_ctx_s {
     ngx_msec_t                       token_deadline;
     ngx_queue_t                      waiter;
     ngx_atomic_uint_t                hold;        /* generation, of the attempt */
+
+    /* kiro_concurrency */
+    ngx_queue_t                      place;
+    uint64_t                         ticket_serial;    /* 0: had none yet */
+    ngx_uint_t                       ticket;
+    ngx_msec_t                       queue_since;
+    ngx_msec_t                       queue_time;
+
     ngx_http_request_t             **count;       /* where a thread's work knows us */
 
     /* body filter */
@@ -491,9 +535,13 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         once:1;      /* KIRO_RETRY_ONCE was made */
     unsigned                         profiled:1;  /* KIRO_RETRY_PROFILE, too */
     unsigned                         stale:1;     /* no idle connection again */
-    unsigned                         waiting:1;   /* in the account's queue */
+    unsigned                         waiting:1;   /* for the account's token */
     unsigned                         probe:1;     /* the account's only request */
     unsigned                         held:1;      /* failure is the account's */
+    unsigned                         ticketed:1;  /* has a ticket, */
+    unsigned                         in_queue:1;  /* waits with it, */
+    unsigned                         placed:1;    /* or may call */
+    unsigned                         queued:1;    /* has ever waited */
     unsigned                         first_seen:1;
     unsigned                         answered:1;  /* by the service */
     unsigned                         early:1;     /* headers before an answer */
@@ -735,6 +783,18 @@ void ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
 
 /* ngx_http_kiro_refresh_lease.c */
 ngx_uint_t ngx_http_kiro_worker_gone(ngx_pid_t pid);
+
+/* ngx_http_kiro_queue.c */
+char *ngx_http_kiro_concurrency(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_kiro_queue_init(ngx_http_kiro_account_t *account);
+ngx_int_t ngx_http_kiro_queue_enter(ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_queue_resume(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_queue_leave(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_queue_count(ngx_http_kiro_account_t *account,
+    ngx_uint_t *running, ngx_uint_t *waiting);
+void ngx_http_kiro_queue_init_worker(ngx_cycle_t *cycle);
+void ngx_http_kiro_queue_exit_worker(ngx_cycle_t *cycle);
 
 /* ngx_http_kiro_refresh.c */
 void ngx_http_kiro_refresh(ngx_http_kiro_account_t *account);

@@ -101,6 +101,9 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
     { ngx_string("suspended_retry"), 2, ngx_http_kiro_account_time_or_off, 0,
       offsetof(ngx_http_kiro_account_t, suspended_retry), NULL },
 
+    { ngx_string("kiro_concurrency"), 0,
+      ngx_http_kiro_concurrency, 0, 0, NULL },
+
     { ngx_string("ssl_verify"), 2, ngx_conf_set_flag_slot, 0,
       offsetof(ngx_http_kiro_account_t, ssl_verify), NULL },
 
@@ -206,6 +209,7 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     account->line = cf->conf_file->line;
 
     ngx_queue_init(&account->waiters);
+    ngx_queue_init(&account->queued);
 
     save = *cf;
     cf->handler = ngx_http_kiro_account_directive;

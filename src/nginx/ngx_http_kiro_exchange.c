@@ -145,6 +145,18 @@ ngx_http_kiro_exchange_run(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         ngx_http_kiro_exchange_token(r, ctx);
         return;
 
+    case NGX_HTTP_KIRO_WAIT_PLACE:
+        if (ngx_http_kiro_queue_resume(ctx) != NGX_OK) {
+            ngx_http_kiro_exchange_fail(r, ctx);
+            return;
+        }
+
+        /* the token may have become old meanwhile */
+
+        ctx->state = NGX_HTTP_KIRO_TOKEN;
+        ngx_http_kiro_exchange_token(r, ctx);
+        return;
+
     case NGX_HTTP_KIRO_BACKOFF:
         ctx->state = NGX_HTTP_KIRO_TOKEN;
         ngx_http_kiro_exchange_token(r, ctx);
@@ -196,13 +208,25 @@ ngx_http_kiro_exchange_token(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     if (rc == NGX_OK) {
         ngx_http_kiro_unwait(ctx);
 
-        if (ngx_http_kiro_state_enter(ctx) != NGX_OK) {
-            ngx_http_kiro_exchange_retry(r, ctx);
+        /* a login that is of no use is told without a wait for a place */
+
+        rc = ngx_http_kiro_queue_enter(ctx);
+
+        if (rc == NGX_OK) {
+
+            if (ngx_http_kiro_state_enter(ctx) != NGX_OK) {
+                ngx_http_kiro_exchange_retry(r, ctx);
+                return;
+            }
+
+            ngx_http_kiro_exchange_attempt(r, ctx);
             return;
         }
 
-        ngx_http_kiro_exchange_attempt(r, ctx);
-        return;
+        if (rc == NGX_AGAIN) {
+            ctx->state = NGX_HTTP_KIRO_WAIT_PLACE;
+            return;
+        }
     }
 
     if (rc == NGX_ERROR) {
@@ -557,6 +581,7 @@ ngx_http_kiro_exchange_cleanup(void *data)
     ngx_http_kiro_unwait(ctx);
     ngx_http_kiro_hang_up(ctx);
     ngx_http_kiro_state_leave(ctx);
+    ngx_http_kiro_queue_leave(ctx);
 
     if (ctx->step.timer_set) {
         ngx_del_timer(&ctx->step);

@@ -23,6 +23,7 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     ctx->state = NGX_HTTP_KIRO_DONE;
 
     ngx_http_kiro_state_leave(ctx);
+    ngx_http_kiro_queue_leave(ctx);
 
     /* what an account is in was logged once */
 
@@ -112,6 +113,8 @@ ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
 
     ctx->state = NGX_HTTP_KIRO_DONE;
 
+    ngx_http_kiro_queue_leave(ctx);
+
     ngx_http_kiro_notice_settle(ctx);
 
     if (!ctx->stream) {
@@ -185,6 +188,8 @@ ngx_http_kiro_exchange_finish(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     const kiro_failure  *f;
 
     ctx->state = NGX_HTTP_KIRO_DONE;
+
+    ngx_http_kiro_queue_leave(ctx);
 
     ngx_http_kiro_ping_stop(ctx);
 

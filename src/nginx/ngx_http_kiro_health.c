@@ -36,7 +36,7 @@ ngx_http_kiro_health_handler(ngx_http_request_t *r)
     int64_t                      now, expires;
     ngx_int_t                    rc;
     ngx_str_t                    error;
-    ngx_uint_t                   i, ready;
+    ngx_uint_t                   i, ready, running, waiting;
     kiro_login                   login;
     ngx_http_kiro_slot_t        *slot;
     ngx_http_kiro_account_t    **account;
@@ -113,6 +113,15 @@ ngx_http_kiro_health_handler(ngx_http_request_t *r)
 
         if (view.probe) {
             p = ngx_slprintf(p, last, ",\"probe\":true");
+        }
+
+        if (account[i]->concurrency) {
+
+            ngx_http_kiro_queue_count(account[i], &running, &waiting);
+
+            p = ngx_slprintf(p, last, ",\"concurrency\":%ui,\"running\":%ui,"
+                             "\"waiting\":%ui",
+                             account[i]->concurrency, running, waiting);
         }
 
         if (expires) {

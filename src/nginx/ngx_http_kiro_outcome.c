@@ -38,6 +38,13 @@ ngx_http_kiro_attempt_end(ngx_http_request_t *sr, ngx_int_t rc)
     sr->main->upstream_states = sr->upstream_states;
     sr->main->upstream = u;
 
+    if (ctx->state == NGX_HTTP_KIRO_STREAM) {
+
+        /* a client that reads slowly does not keep others from calling */
+
+        ngx_http_kiro_queue_leave(ctx);
+    }
+
     if (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST || sr->connection->error) {
         return;
     }

@@ -208,6 +208,10 @@ ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     ctx->retries++;
     ctx->retry_reason = kiro_failure_name(f->kind);
 
+    /* others may call meanwhile; its number keeps this one in front of them */
+
+    ngx_http_kiro_queue_leave(ctx);
+
     if (ctx->held) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "kiro: the account \"%V\" cools down; next in %M ms",

@@ -543,6 +543,8 @@ ngx_http_kiro_token_init_worker(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ngx_http_kiro_queue_init_worker(cycle);
+
     ngx_memzero(&ngx_http_kiro_token_conn, sizeof(ngx_connection_t));
     ngx_http_kiro_token_conn.fd = (ngx_socket_t) -1;
 
@@ -583,6 +585,8 @@ ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle)
     if (kmcf == NULL) {
         return;
     }
+
+    ngx_http_kiro_queue_exit_worker(cycle);
 
     account = kmcf->accounts.elts;
 

@@ -31,7 +31,8 @@ typedef enum {
     NGX_HTTP_KIRO_VAR_REQUEST_ID,
     NGX_HTTP_KIRO_VAR_CONVERSATION,
     NGX_HTTP_KIRO_VAR_NOTICE,
-    NGX_HTTP_KIRO_VAR_LOST_CALLS
+    NGX_HTTP_KIRO_VAR_LOST_CALLS,
+    NGX_HTTP_KIRO_VAR_QUEUE_TIME
 } ngx_http_kiro_variable_e;
 
 
@@ -77,6 +78,7 @@ static ngx_http_variable_t  ngx_http_kiro_vars[] = {
     ngx_http_kiro_var("kiro_conversation", NGX_HTTP_KIRO_VAR_CONVERSATION),
     ngx_http_kiro_var("kiro_notice", NGX_HTTP_KIRO_VAR_NOTICE),
     ngx_http_kiro_var("kiro_lost_calls", NGX_HTTP_KIRO_VAR_LOST_CALLS),
+    ngx_http_kiro_var("kiro_queue_time", NGX_HTTP_KIRO_VAR_QUEUE_TIME),
 
       ngx_http_null_variable
 };
@@ -233,6 +235,17 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 
         return ngx_http_kiro_variable_number(r, value, "%.3f",
                                              ctx->first_token / 1000.0);
+
+    case NGX_HTTP_KIRO_VAR_QUEUE_TIME:
+        if (!ctx->queued) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_http_kiro_variable_number(r, value, "%.3f",
+                    (ctx->queue_time
+                     + (ctx->in_queue ? ngx_current_msec - ctx->queue_since
+                                      : 0))
+                    / 1000.0);
 
     case NGX_HTTP_KIRO_VAR_ERROR:
 

@@ -8,7 +8,7 @@
 
 
 #define NGX_HTTP_KIRO_ZONE_MAGIC   0x6b69726fU    /* "kiro" */
-#define NGX_HTTP_KIRO_ZONE_LAYOUT  6
+#define NGX_HTTP_KIRO_ZONE_LAYOUT  7
 
 
 static ngx_int_t ngx_http_kiro_zone_init(ngx_shm_zone_t *shm_zone, void *data);
@@ -189,16 +189,15 @@ ngx_http_kiro_zone_slots(ngx_shm_zone_t *shm_zone, ngx_http_kiro_zone_t *zone)
     for (i = 0; i < zone->accounts->nelts; i++) {
 
         slot = ngx_http_kiro_zone_slot(zone, account[i]);
+        account[i]->slot = slot;
 
-        if (slot == NULL) {
+        if (slot == NULL || ngx_http_kiro_queue_init(account[i]) != NGX_OK) {
             ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                           "kiro_zone \"%V\" has no room for the account \"%V\","
                           " make it larger (about 100k an account)",
                           &shm_zone->shm.name, &account[i]->name);
             return NGX_ERROR;
         }
-
-        account[i]->slot = slot;
 
         kiro_credential_get(account[i]->credential, &view);
 

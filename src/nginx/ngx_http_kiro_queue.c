@@ -1,0 +1,794 @@
+
+/*
+ * kiro_concurrency: places for the calls of an account, over all workers.  Each
+ * call, and each request that waits for one, has a ticket in the zone; whoever
+ * gives a place back chooses the next ticket, and its worker finds it by looking.
+ *
+ * Nothing is counted or linked, so a worker that is killed at any instruction
+ * leaves nothing that is half: a ticket is valid when its state was written.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+#define NGX_HTTP_KIRO_QUEUE_POLL     20      /* ms, while somebody waits */
+#define NGX_HTTP_KIRO_QUEUE_SWEEP    1000    /* ms, dead workers are looked for */
+#define NGX_HTTP_KIRO_QUEUE_SPARE    64      /* tickets, see ..._queue_next() */
+#define NGX_HTTP_KIRO_QUEUE_MEMORY   256     /* grants */
+#define NGX_HTTP_KIRO_QUEUE_CLIENTS  1024    /* told apart */
+#define NGX_HTTP_KIRO_QUEUE_PIDS     64
+
+#define NGX_HTTP_KIRO_QUEUE_MAX      4096
+
+
+static ngx_int_t ngx_http_kiro_queue_take(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_ctx_t *ctx);
+static ngx_http_kiro_ticket_t *ngx_http_kiro_queue_find(
+    ngx_http_kiro_calls_t *calls, ngx_uint_t *running, ngx_uint_t *waiting);
+static void ngx_http_kiro_queue_grant(ngx_http_kiro_calls_t *calls,
+    ngx_uint_t most);
+static ngx_http_kiro_ticket_t *ngx_http_kiro_queue_next(
+    ngx_http_kiro_calls_t *calls);
+static void ngx_http_kiro_queue_return(ngx_http_kiro_calls_t *calls,
+    ngx_http_kiro_ticket_t *t);
+static ngx_uint_t ngx_http_kiro_queue_granted(ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_queue_step_out(ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_queue_busy(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_ctx_t *ctx, const char *why);
+static ngx_uint_t ngx_http_kiro_queue_sweep(ngx_http_kiro_account_t *account);
+static ngx_uint_t ngx_http_kiro_queue_own(ngx_http_kiro_account_t *account);
+static ngx_uint_t ngx_http_kiro_queue_wake(ngx_http_kiro_account_t *account);
+static void ngx_http_kiro_queue_poll(ngx_event_t *ev);
+
+
+/* of this worker; the connection is there for debug logging only */
+
+static ngx_connection_t  ngx_http_kiro_queue_conn;
+static ngx_event_t       ngx_http_kiro_queue_event;
+
+
+/* kiro_concurrency number [queue=number] [timeout=time] */
+
+char *
+ngx_http_kiro_concurrency(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_kiro_account_t *account = conf;
+
+    ngx_int_t    n;
+    ngx_str_t   *value, s;
+    ngx_uint_t   i;
+
+    if (account->concurrency) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts < 2 || cf->args->nelts > 4) {
+        return "takes a number, \"queue=\" and \"timeout=\"";
+    }
+
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n < 1 || n > NGX_HTTP_KIRO_QUEUE_MAX) {
+        return "needs a number of calls from 1 to 4096";
+    }
+
+    account->concurrency = n;
+    account->queue_size = 64;
+    account->queue_timeout = 60000;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "queue=", 6) == 0) {
+
+            n = ngx_atoi(value[i].data + 6, value[i].len - 6);
+
+            if (n == NGX_ERROR || n > NGX_HTTP_KIRO_QUEUE_MAX) {
+                return "needs a number from 0 to 4096 behind \"queue=\"";
+            }
+
+            account->queue_size = n;
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "timeout=", 8) == 0) {
+
+            s.data = value[i].data + 8;
+            s.len = value[i].len - 8;
+
+            account->queue_timeout = ngx_parse_time(&s, 0);
+
+            if (account->queue_timeout == (ngx_msec_t) NGX_ERROR
+                || account->queue_timeout == 0)
+            {
+                return "needs a time above zero behind \"timeout=\"";
+            }
+
+            continue;
+        }
+
+        return "takes a number, \"queue=\" and \"timeout=\"";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * Room for the tickets.  It only grows: workers of an older configuration have
+ * tickets in it, and a newer one may still be rejected.
+ */
+
+ngx_int_t
+ngx_http_kiro_queue_init(ngx_http_kiro_account_t *account)
+{
+    ngx_uint_t               n;
+    ngx_slab_pool_t         *shpool;
+    ngx_http_kiro_calls_t   *calls;
+    ngx_http_kiro_ticket_t  *tickets, *old;
+
+    if (account->concurrency == 0) {
+        return NGX_OK;
+    }
+
+    shpool = account->zone->shpool;
+    calls = &account->slot->calls;
+
+    n = account->concurrency + account->queue_size + NGX_HTTP_KIRO_QUEUE_SPARE;
+
+    if (n <= calls->ntickets) {
+        return NGX_OK;
+    }
+
+    tickets = ngx_slab_calloc(shpool, n * sizeof(ngx_http_kiro_ticket_t));
+    if (tickets == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    old = calls->tickets;
+
+    if (old) {
+        ngx_memcpy(tickets, old,
+                   calls->ntickets * sizeof(ngx_http_kiro_ticket_t));
+    }
+
+    calls->tickets = tickets;
+    ngx_memory_barrier();
+    calls->ntickets = n;
+
+    ngx_shmtx_unlock(&shpool->mutex);
+
+    if (old) {
+        ngx_slab_free(shpool, old);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * NGX_OK: the request has a place; NGX_AGAIN: it waits for one and is woken;
+ * NGX_ERROR: ctx->failure says that there is no room to wait.
+ */
+
+ngx_int_t
+ngx_http_kiro_queue_enter(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    ngx_msec_t                left;
+    ngx_http_kiro_account_t  *account;
+
+    account = ctx->peer->account;
+
+    if (account->concurrency == 0 || ctx->placed) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_kiro_queue_take(account, ctx);
+
+    if (rc == NGX_BUSY && ngx_http_kiro_queue_sweep(account)) {
+        rc = ngx_http_kiro_queue_take(account, ctx);
+    }
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (rc == NGX_BUSY) {
+        ngx_http_kiro_queue_busy(account, ctx,
+                                 "too many requests wait for this account");
+        return NGX_ERROR;
+    }
+
+    /* what it has waited before an earlier attempt counts */
+
+    left = account->queue_timeout > ctx->queue_time
+           ? account->queue_timeout - ctx->queue_time : 1;
+
+    ctx->queued = 1;
+    ctx->in_queue = 1;
+    ctx->queue_since = ngx_current_msec;
+
+    ngx_queue_insert_tail(&account->queued, &ctx->place);
+
+    ngx_add_timer(&ctx->step, left);
+
+    if (!ngx_http_kiro_queue_event.timer_set) {
+        ngx_add_timer(&ngx_http_kiro_queue_event, NGX_HTTP_KIRO_QUEUE_POLL);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* the wait is over: NGX_OK if it was of use */
+
+ngx_int_t
+ngx_http_kiro_queue_resume(ngx_http_kiro_ctx_t *ctx)
+{
+    if (ctx->placed || ngx_http_kiro_queue_granted(ctx)) {
+        ngx_http_kiro_queue_step_out(ctx);
+        ctx->placed = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_kiro_queue_leave(ctx);
+
+    ngx_http_kiro_queue_busy(ctx->peer->account, ctx,
+                             "this account had no room for the request in time");
+
+    return NGX_ERROR;
+}
+
+
+/* gives the place back, or the hope for one; may be called at any time */
+
+void
+ngx_http_kiro_queue_leave(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_http_kiro_calls_t    *calls;
+    ngx_http_kiro_ticket_t   *t;
+    ngx_http_kiro_account_t  *account;
+
+    ngx_http_kiro_queue_step_out(ctx);
+
+    if (!ctx->ticketed) {
+        return;
+    }
+
+    ctx->ticketed = 0;
+    ctx->placed = 0;
+
+    account = ctx->peer->account;
+    calls = &account->slot->calls;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    t = &calls->tickets[ctx->ticket];
+
+    if (t->pid == ngx_pid && t->serial == ctx->ticket_serial) {
+        ngx_http_kiro_queue_return(calls, t);
+    }
+
+    ngx_http_kiro_queue_grant(calls, account->concurrency);
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    if (!ngx_queue_empty(&account->queued)) {
+        ngx_post_event(&ngx_http_kiro_queue_event, &ngx_posted_events);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_kiro_queue_take(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               running, waiting;
+    ngx_http_kiro_calls_t   *calls;
+    ngx_http_kiro_ticket_t  *t;
+
+    calls = &account->slot->calls;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    t = ngx_http_kiro_queue_find(calls, &running, &waiting);
+
+    /* one that was let in once is not sent away before its next attempt */
+
+    if (t == NULL
+        || (waiting >= account->queue_size
+            && running + waiting >= account->concurrency
+            && ctx->ticket_serial == 0))
+    {
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+        return NGX_BUSY;
+    }
+
+    if (ctx->ticket_serial == 0) {
+        ctx->ticket_serial = ++calls->serial;
+    }
+
+    ctx->ticket = t - calls->tickets;
+    ctx->ticketed = 1;
+
+    t->serial = ctx->ticket_serial;
+    t->granted = 0;
+    t->client = ngx_murmur_hash2(ctx->client.data, ctx->client.len)
+                % NGX_HTTP_KIRO_QUEUE_CLIENTS;
+    t->pid = ngx_pid;
+    t->process = ngx_process_slot;
+
+    ngx_memory_barrier();
+
+    t->state = NGX_HTTP_KIRO_TICKET_WAITING;
+
+    ngx_http_kiro_queue_grant(calls, account->concurrency);
+
+    rc = (t->state == NGX_HTTP_KIRO_TICKET_RUNNING) ? NGX_OK : NGX_AGAIN;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    ctx->placed = (rc == NGX_OK);
+
+    return rc;
+}
+
+
+/* the free ticket whose memory is the oldest; NULL: there is none */
+
+static ngx_http_kiro_ticket_t *
+ngx_http_kiro_queue_find(ngx_http_kiro_calls_t *calls, ngx_uint_t *running,
+    ngx_uint_t *waiting)
+{
+    ngx_http_kiro_ticket_t  *t, *last, *found;
+
+    *running = 0;
+    *waiting = 0;
+
+    found = NULL;
+    last = calls->tickets + calls->ntickets;
+
+    for (t = calls->tickets; t < last; t++) {
+
+        switch (t->state) {
+
+        case NGX_HTTP_KIRO_TICKET_RUNNING:
+            (*running)++;
+            break;
+
+        case NGX_HTTP_KIRO_TICKET_WAITING:
+            (*waiting)++;
+            break;
+
+        default: /* NGX_HTTP_KIRO_TICKET_FREE */
+            if (found == NULL || t->granted < found->granted) {
+                found = t;
+            }
+        }
+    }
+
+    return found;
+}
+
+
+static void
+ngx_http_kiro_queue_grant(ngx_http_kiro_calls_t *calls, ngx_uint_t most)
+{
+    ngx_uint_t               running, waiting;
+    ngx_http_kiro_ticket_t  *t;
+
+    (void) ngx_http_kiro_queue_find(calls, &running, &waiting);
+
+    for ( /* void */ ; waiting && running < most; waiting--, running++) {
+
+        t = ngx_http_kiro_queue_next(calls);
+
+        t->granted = ++calls->granted;
+        t->since = ngx_current_msec;
+
+        ngx_memory_barrier();
+
+        t->state = NGX_HTTP_KIRO_TICKET_RUNNING;
+    }
+}
+
+
+/*
+ * The client whose last grant is the longest ago, and of its tickets the oldest.
+ * Grants are remembered by the tickets of running calls and by free ones, of
+ * which the spare ones make sure that there are always some.  What is forgotten
+ * counts as never: nobody can be passed over for longer than that.
+ */
+
+static ngx_http_kiro_ticket_t *
+ngx_http_kiro_queue_next(ngx_http_kiro_calls_t *calls)
+{
+    uint64_t                 granted[NGX_HTTP_KIRO_QUEUE_CLIENTS];
+    ngx_http_kiro_ticket_t  *t, *last, *found;
+
+    ngx_memzero(granted, sizeof(granted));
+
+    last = calls->tickets + calls->ntickets;
+
+    for (t = calls->tickets; t < last; t++) {
+        if (t->granted + NGX_HTTP_KIRO_QUEUE_MEMORY > calls->granted
+            && t->granted > granted[t->client])
+        {
+            granted[t->client] = t->granted;
+        }
+    }
+
+    found = NULL;
+
+    for (t = calls->tickets; t < last; t++) {
+
+        if (t->state != NGX_HTTP_KIRO_TICKET_WAITING) {
+            continue;
+        }
+
+        if (found == NULL
+            || granted[t->client] < granted[found->client]
+            || (granted[t->client] == granted[found->client]
+                && t->serial < found->serial))
+        {
+            found = t;
+        }
+    }
+
+    return found;
+}
+
+
+static void
+ngx_http_kiro_queue_return(ngx_http_kiro_calls_t *calls,
+    ngx_http_kiro_ticket_t *t)
+{
+    ngx_msec_t  held;
+
+    if (t->state == NGX_HTTP_KIRO_TICKET_RUNNING) {
+        held = ngx_current_msec - t->since;
+        calls->held = calls->held ? (calls->held * 7 + held) / 8 : held;
+    }
+
+    t->state = NGX_HTTP_KIRO_TICKET_FREE;
+}
+
+
+static ngx_uint_t
+ngx_http_kiro_queue_granted(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_uint_t                granted;
+    ngx_http_kiro_account_t  *account;
+
+    account = ctx->peer->account;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    granted = ctx->ticketed
+              && account->slot->calls.tickets[ctx->ticket].state
+                 == NGX_HTTP_KIRO_TICKET_RUNNING;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    return granted;
+}
+
+
+static void
+ngx_http_kiro_queue_step_out(ngx_http_kiro_ctx_t *ctx)
+{
+    if (ctx->in_queue) {
+        ngx_queue_remove(&ctx->place);
+        ctx->in_queue = 0;
+        ctx->queue_time += ngx_current_msec - ctx->queue_since;
+    }
+}
+
+
+/* by how long calls take, it says when to come again */
+
+static void
+ngx_http_kiro_queue_busy(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_ctx_t *ctx, const char *why)
+{
+    ngx_msec_t              held;
+    ngx_uint_t              running, waiting;
+    ngx_http_kiro_calls_t  *calls;
+
+    calls = &account->slot->calls;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    (void) ngx_http_kiro_queue_find(calls, &running, &waiting);
+    held = calls->held;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    held = ngx_min(held, 600000) * (waiting + 1) / account->concurrency;
+    held = ngx_max(held, 1000);
+    held = ngx_min(held, 60000);
+
+    ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
+                  "kiro_account \"%V\": %s: %ui calls of %ui run and %ui "
+                  "requests of %ui wait", &account->name, why, running,
+                  account->concurrency, waiting, account->queue_size);
+
+    kiro_failure_set(&ctx->failure, KIRO_FAIL_BUSY,
+                     "%s; try again in %us.", why,
+                     (unsigned) ((held + 999) / 1000));
+
+    ctx->failure.retry_after_ms = (uint32_t) held;
+}
+
+
+/*
+ * Tickets of workers that died.  The master's new worker knows those of the one
+ * that it replaces; this is for the others, and for those that were replaced by
+ * none.
+ */
+
+static ngx_uint_t
+ngx_http_kiro_queue_sweep(ngx_http_kiro_account_t *account)
+{
+    ngx_pid_t                pid[NGX_HTTP_KIRO_QUEUE_PIDS];
+    ngx_uint_t               i, n, dead;
+    ngx_http_kiro_calls_t   *calls;
+    ngx_http_kiro_ticket_t  *t, *last;
+
+    account->swept = ngx_current_msec;
+
+    calls = &account->slot->calls;
+    n = 0;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    last = calls->tickets + calls->ntickets;
+
+    for (t = calls->tickets; t < last; t++) {
+
+        if (t->state == NGX_HTTP_KIRO_TICKET_FREE || t->pid == ngx_pid) {
+            continue;
+        }
+
+        for (i = 0; i < n && pid[i] != t->pid; i++) { /* void */ }
+
+        if (i == n && n < NGX_HTTP_KIRO_QUEUE_PIDS) {
+            pid[n++] = t->pid;
+        }
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    for (i = 0, dead = 0; i < n; i++) {
+        if (kill(pid[i], 0) == -1 && ngx_errno == ESRCH) {
+            pid[dead++] = pid[i];
+        }
+    }
+
+    n = 0;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    last = calls->tickets + calls->ntickets;
+
+    for (t = calls->tickets; dead && t < last; t++) {
+
+        if (t->state == NGX_HTTP_KIRO_TICKET_FREE) {
+            continue;
+        }
+
+        for (i = 0; i < dead && pid[i] != t->pid; i++) { /* void */ }
+
+        if (i < dead) {
+            t->state = NGX_HTTP_KIRO_TICKET_FREE;
+            n++;
+        }
+    }
+
+    ngx_http_kiro_queue_grant(calls, account->concurrency);
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    if (n) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "kiro_account \"%V\": %ui places of workers that died are "
+                      "free again", &account->name, n);
+    }
+
+    return n;
+}
+
+
+/* those of this process, or of one that it replaces */
+
+static ngx_uint_t
+ngx_http_kiro_queue_own(ngx_http_kiro_account_t *account)
+{
+    ngx_uint_t               n;
+    ngx_http_kiro_calls_t   *calls;
+    ngx_http_kiro_ticket_t  *t, *last;
+
+    calls = &account->slot->calls;
+    n = 0;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    last = calls->tickets + calls->ntickets;
+
+    for (t = calls->tickets; t < last; t++) {
+
+        if (t->state != NGX_HTTP_KIRO_TICKET_FREE
+            && (t->process == ngx_process_slot || t->pid == ngx_pid))
+        {
+            t->state = NGX_HTTP_KIRO_TICKET_FREE;
+            n++;
+        }
+    }
+
+    if (n) {
+        ngx_http_kiro_queue_grant(calls, account->concurrency);
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    return n;
+}
+
+
+/* for kiro_health */
+
+void
+ngx_http_kiro_queue_count(ngx_http_kiro_account_t *account,
+    ngx_uint_t *running, ngx_uint_t *waiting)
+{
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    (void) ngx_http_kiro_queue_find(&account->slot->calls, running, waiting);
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+}
+
+
+static ngx_uint_t
+ngx_http_kiro_queue_wake(ngx_http_kiro_account_t *account)
+{
+    ngx_queue_t             *q, *next;
+    ngx_http_kiro_ctx_t     *ctx;
+    ngx_http_kiro_ticket_t  *tickets;
+
+    if (ngx_queue_empty(&account->queued)) {
+        return 0;
+    }
+
+    if (ngx_current_msec - account->swept >= NGX_HTTP_KIRO_QUEUE_SWEEP) {
+        (void) ngx_http_kiro_queue_sweep(account);
+    }
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    tickets = account->slot->calls.tickets;
+
+    for (q = ngx_queue_head(&account->queued);
+         q != ngx_queue_sentinel(&account->queued);
+         q = ngx_queue_next(q))
+    {
+        ctx = ngx_queue_data(q, ngx_http_kiro_ctx_t, place);
+
+        if (tickets[ctx->ticket].state == NGX_HTTP_KIRO_TICKET_RUNNING) {
+            ctx->placed = 1;
+        }
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    for (q = ngx_queue_head(&account->queued);
+         q != ngx_queue_sentinel(&account->queued);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+
+        ctx = ngx_queue_data(q, ngx_http_kiro_ctx_t, place);
+
+        if (ctx->placed) {
+            ngx_http_kiro_queue_step_out(ctx);
+            ngx_http_kiro_exchange_wake(ctx);
+        }
+    }
+
+    return !ngx_queue_empty(&account->queued);
+}
+
+
+static void
+ngx_http_kiro_queue_poll(ngx_event_t *ev)
+{
+    ngx_uint_t                   i, n;
+    ngx_cycle_t                 *cycle;
+    ngx_http_kiro_account_t    **account;
+    ngx_http_kiro_main_conf_t   *kmcf;
+
+    cycle = (ngx_cycle_t *) ngx_cycle;
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
+
+    account = kmcf->accounts.elts;
+    n = 0;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        n += ngx_http_kiro_queue_wake(account[i]);
+    }
+
+    if (n && !ev->timer_set) {
+        ngx_add_timer(ev, NGX_HTTP_KIRO_QUEUE_POLL);
+    }
+}
+
+
+void
+ngx_http_kiro_queue_init_worker(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                   i, n;
+    ngx_http_kiro_account_t    **account;
+    ngx_http_kiro_main_conf_t   *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
+
+    if (kmcf == NULL) {
+        return;
+    }
+
+    ngx_memzero(&ngx_http_kiro_queue_conn, sizeof(ngx_connection_t));
+    ngx_http_kiro_queue_conn.fd = (ngx_socket_t) -1;
+
+    ngx_memzero(&ngx_http_kiro_queue_event, sizeof(ngx_event_t));
+    ngx_http_kiro_queue_event.handler = ngx_http_kiro_queue_poll;
+    ngx_http_kiro_queue_event.data = &ngx_http_kiro_queue_conn;
+    ngx_http_kiro_queue_event.log = cycle->log;
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (account[i]->concurrency == 0) {
+            continue;
+        }
+
+        n = ngx_http_kiro_queue_own(account[i]);
+
+        if (n) {
+            ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                          "kiro_account \"%V\": %ui places of the worker before "
+                          "this one are free again", &account[i]->name, n);
+        }
+    }
+}
+
+
+/* a fast shutdown ends no requests */
+
+void
+ngx_http_kiro_queue_exit_worker(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                   i;
+    ngx_http_kiro_account_t    **account;
+    ngx_http_kiro_main_conf_t   *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
+
+    if (kmcf == NULL) {
+        return;
+    }
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+        if (account[i]->concurrency) {
+            (void) ngx_http_kiro_queue_own(account[i]);
+        }
+    }
+}
