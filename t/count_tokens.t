@@ -34,7 +34,7 @@ sub message { my ($text, %more) = @_; return { model => 'gpt-5.6-sol', messages 
 # tiktoken says 10; four for the message, three for the answer's beginning
 my $text = "Hello, world! It's 2024.";
 is(tokens(message($text), 'a text'), 17, 'a text');
-is($t->last_access(1)->{input}, 17, 'a text: $kiro_input_tokens');
+is($t->last_access(1)->{input}, '', 'nothing is used: no $kiro_input_tokens');
 is(tokens(message($text), 'beta', path => "$path?beta=true"), 17, 'with a query');
 is(tokens(message($text, model => 'claude-sonnet-4.5'), 'Claude'), 20, 'for Claude 15 percent more');
 is(tokens(message([ map { { type => 'text', text => $_ } } $text, $text ]), 'blocks'), 27, 'blocks');

@@ -58,6 +58,7 @@ typedef enum {
 typedef struct {
     kiro_str client_model;      /* as asked (or the default), JSON-escaped */
     kiro_str model;             /* upstream id, JSON-escaped */
+    int      known_model;       /* of the catalogue, or of the operator's aliases */
     kiro_str conversation;      /* upstream conversation id, deterministic; a bare
                                    UUID, without the prefix that a wire adds */
     int      stream;            /* the client wants SSE */

@@ -52,6 +52,8 @@ ngx_http_kiro_create_ctx(ngx_http_request_t *r)
 
     ngx_http_set_ctx(r, ctx, ngx_http_kiro_module);
 
+    ngx_http_kiro_stats_begin(ctx);
+
     return ctx;
 }
 
@@ -60,6 +62,8 @@ static void
 ngx_http_kiro_ctx_cleanup(void *data)
 {
     ngx_http_kiro_ctx_t *ctx = data;
+
+    ngx_http_kiro_stats_end(ctx);
 
     kiro_reply_free(ctx->reply);
     kiro_reply_free(ctx->first_reply);
@@ -252,6 +256,7 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->model.data = (u_char *) info.model.data;
     ctx->model.len = info.model.len;
+    ctx->known_model = info.known_model ? 1 : 0;
 
     ctx->conversation.data = (u_char *) info.conversation.data;
     ctx->conversation.len = info.conversation.len;

@@ -224,6 +224,13 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       offsetof(ngx_http_kiro_loc_conf_t, filter),
       &ngx_http_kiro_filters },
 
+    { ngx_string("kiro_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_kiro_metrics,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("kiro_health"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_kiro_health,
@@ -296,7 +303,7 @@ ngx_http_kiro_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_uint_t                 i;
     ngx_http_kiro_account_t  **account;
 
-    if (kmcf->accounts.nelts == 0) {
+    if (kmcf->accounts.nelts == 0 && !kmcf->metrics) {
         return NGX_CONF_OK;
     }
 
@@ -545,6 +552,13 @@ ngx_http_kiro_postconfiguration(ngx_conf_t *cf)
         }
 
         *h = ngx_http_kiro_access_handler;
+
+        h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = ngx_http_kiro_stats_handler;
     }
 
     return ngx_http_kiro_filter_init(cf);
@@ -559,6 +573,7 @@ ngx_http_kiro_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_kiro_write_back_init_worker(cycle);
+    ngx_http_kiro_stats_init_worker(cycle);
 
     return ngx_http_kiro_token_init_worker(cycle);
 }
@@ -569,6 +584,7 @@ ngx_http_kiro_exit_process(ngx_cycle_t *cycle)
 {
     ngx_http_kiro_token_exit_worker(cycle);
     ngx_http_kiro_egress_exit_worker(cycle);
+    ngx_http_kiro_stats_exit_worker(cycle);
 }
 
 

@@ -86,6 +86,8 @@ ngx_http_kiro_stream_header(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->own = 1;
 
+    ngx_http_kiro_stats_stream(ctx);
+
     return ngx_http_send_header(r);
 }
 

@@ -58,6 +58,7 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         }
 
         ctx->retry_reason = kiro_change_name(f->change);
+        ngx_http_kiro_stats_retry(ctx, KIRO_FAIL_MAX + f->change);
 
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "kiro: attempt %ui failed: %s (%s); "
@@ -103,6 +104,7 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
         ctx->refreshed = 1;
         ctx->retry_reason = kiro_failure_name(f->kind);
+        ngx_http_kiro_stats_retry(ctx, f->kind);
         ctx->state = NGX_HTTP_KIRO_TOKEN;
         ngx_http_kiro_exchange_wake(ctx);
         return;
@@ -207,6 +209,7 @@ ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->retries++;
     ctx->retry_reason = kiro_failure_name(f->kind);
+    ngx_http_kiro_stats_retry(ctx, f->kind);
 
     /* others may call meanwhile; its number keeps this one in front of them */
 

@@ -86,7 +86,7 @@ static ngx_http_variable_t  ngx_http_kiro_vars[] = {
 
 /* indexed by kiro_api */
 
-static ngx_str_t  ngx_http_kiro_api_names[] = {
+const ngx_str_t  ngx_http_kiro_api_names[] = {
     ngx_string("openai"),
     ngx_string("anthropic"),
     ngx_string("responses")
@@ -301,13 +301,6 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         break;
     }
 
-    if (data == NGX_HTTP_KIRO_VAR_INPUT_TOKENS && ctx->count_only
-        && r->headers_out.status == NGX_HTTP_OK)
-    {
-        return ngx_http_kiro_variable_number(r, value, "%.0f",
-                                   (double) kiro_request_tokens(ctx->kreq));
-    }
-
     if (data == NGX_HTTP_KIRO_VAR_CREDITS) {
 
         credits = ngx_http_kiro_credits(ctx);
@@ -319,15 +312,7 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         return ngx_http_kiro_variable_number(r, value, "%.6f", credits);
     }
 
-    if (ctx->reply == NULL) {
-        return NGX_DECLINED;
-    }
-
-    kiro_reply_get_info(ctx->reply, &info);
-
-    /* nobody was told anything */
-
-    if ((!ctx->answered && !ctx->filter) || (info.failed && !info.started)) {
+    if (ngx_http_kiro_usage(ctx, &info) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -371,6 +356,25 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         value->len = info.stop_reason.len;
         return NGX_OK;
     }
+}
+
+
+/* NGX_DECLINED: nobody was told anything */
+
+ngx_int_t
+ngx_http_kiro_usage(ngx_http_kiro_ctx_t *ctx, kiro_reply_info *info)
+{
+    if (ctx->reply == NULL) {
+        return NGX_DECLINED;
+    }
+
+    kiro_reply_get_info(ctx->reply, info);
+
+    if ((!ctx->answered && !ctx->filter) || (info->failed && !info->started)) {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -152,7 +152,9 @@ ngx_http_kiro_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone->sh = sh;
     zone->shpool->data = sh;
 
-    if (ngx_http_kiro_notice_init(zone, shm_zone->shm.size) != NGX_OK) {
+    if (ngx_http_kiro_notice_init(zone, shm_zone->shm.size) != NGX_OK
+        || ngx_http_kiro_stats_init(zone, shm_zone->shm.size) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

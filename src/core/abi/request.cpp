@@ -150,6 +150,7 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
     }
     auto session = view(opts.session).empty() ? req.conversation.session : view(opts.session);
     const upstream::ModelChoice model = choose_model(opts, name);
+    req.known_model = model.listed || model.by_operator;
     add_name(model, req.conversation);
     if (opts.thinking == KIRO_THINKING_OFF)
         req.conversation.reasoning = false;
@@ -291,6 +292,7 @@ kiro_status kiro_request_parse(kiro_request *req, const kiro_request_options *op
 void kiro_request_get_info(const kiro_request *req, kiro_request_info *info) {
     info->client_model = str(req->client_model);
     info->model = str(req->upstream.model);
+    info->known_model = req->known_model;
     info->conversation = str(req->upstream.conversation_id);
     info->stream = req->conversation.stream;
     info->call = req->search_query.empty() ? KIRO_CALL_MODEL : KIRO_CALL_SEARCH;

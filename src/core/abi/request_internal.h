@@ -17,6 +17,7 @@ struct kiro_request {
     size_t length = 0;
 
     bool parsed = false;
+    bool known_model = false; // by the catalogue or the operator
     kiro::chat::Conversation conversation;
     kiro::kiro::Request upstream;
     kiro::chat::CallableTools callable; // whose calls are rescued from the text

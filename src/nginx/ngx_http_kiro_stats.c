@@ -1,0 +1,384 @@
+
+/*
+ * Counters in the zone: what the access log says of each request, summed over
+ * all workers.
+ */
+
+
+#include "ngx_http_kiro.h"
+
+
+/* an account uses each of its models by a dialect or two */
+
+#define NGX_HTTP_KIRO_SERIES         256
+
+static ngx_http_kiro_series_t *ngx_http_kiro_stats_series(
+    ngx_http_kiro_zone_t *zone, ngx_http_kiro_ctx_t *ctx);
+static ngx_http_kiro_series_t *ngx_http_kiro_stats_find(
+    ngx_http_kiro_stats_t *stats, ngx_http_kiro_series_t *key);
+static void ngx_http_kiro_stats_observe(ngx_http_kiro_histogram_t *histogram,
+    const ngx_msec_t *bounds, ngx_msec_t value);
+static ngx_uint_t ngx_http_kiro_stats_status(ngx_http_request_t *r);
+
+
+/* others, and those of models that nobody has heard of, are 0 */
+
+const ngx_uint_t  ngx_http_kiro_stats_statuses[NGX_HTTP_KIRO_STATUSES] = {
+    0, 200, 204, 304, 400, 401, 402, 403, 404, 405, 408, 409, 413, 414, 415,
+    422, 429, 431, 494, 499, 500, 501, 502, 503, 504, 529
+};
+
+
+/* ms, as OpenTelemetry's conventions for generative AI advise; 0: no more */
+
+const ngx_msec_t  ngx_http_kiro_stats_first_token[NGX_HTTP_KIRO_BOUNDS] = {
+    1, 5, 10, 20, 40, 60, 80, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000
+};
+
+const ngx_msec_t  ngx_http_kiro_stats_duration[NGX_HTTP_KIRO_BOUNDS] = {
+    10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 40960, 81920,
+    0, 0
+};
+
+
+/* this process's; NULL: not counted */
+
+static ngx_http_kiro_open_t  *ngx_http_kiro_stats_open;
+
+
+/* a quarter of a small zone at most */
+
+ngx_int_t
+ngx_http_kiro_stats_init(ngx_http_kiro_zone_t *zone, size_t size)
+{
+    ngx_http_kiro_stats_t   *stats;
+    ngx_http_kiro_series_t  *other;
+
+    stats = &zone->sh->stats;
+
+    stats->max = ngx_min(size / 4 / sizeof(ngx_http_kiro_series_t),
+                         NGX_HTTP_KIRO_SERIES);
+
+    stats->series = ngx_slab_calloc(zone->shpool, stats->max
+                                              * sizeof(ngx_http_kiro_series_t));
+
+    stats->open = ngx_slab_calloc(zone->shpool, NGX_HTTP_KIRO_OPEN
+                                                * sizeof(ngx_http_kiro_open_t));
+
+    if (stats->series == NULL || stats->open == NULL) {
+        return NGX_ERROR;
+    }
+
+    other = stats->series;
+
+    ngx_memcpy(other->account, "other", sizeof("other"));
+    ngx_memcpy(other->model, "other", sizeof("other"));
+
+    stats->nseries = 1;
+
+    return NGX_OK;
+}
+
+
+/* a place of its own, or of one that died */
+
+void
+ngx_http_kiro_stats_init_worker(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i;
+    ngx_http_kiro_open_t       *open;
+    ngx_http_kiro_zone_t       *zone;
+    ngx_http_kiro_main_conf_t  *kmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return;
+    }
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
+
+    if (kmcf == NULL || kmcf->zone == NULL) {
+        return;
+    }
+
+    zone = kmcf->zone;
+    open = zone->sh->stats.open;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (i = 0; i < NGX_HTTP_KIRO_OPEN; i++) {
+
+        if (open[i].pid == 0 || open[i].pid == ngx_pid
+            || (kill(open[i].pid, 0) == -1 && ngx_errno == NGX_ESRCH))
+        {
+            open[i].pid = ngx_pid;
+            open[i].requests = 0;
+            open[i].streams = 0;
+
+            ngx_http_kiro_stats_open = &open[i];
+            break;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_http_kiro_stats_exit_worker(ngx_cycle_t *cycle)
+{
+    if (ngx_http_kiro_stats_open) {
+        ngx_http_kiro_stats_open->pid = 0;
+        ngx_http_kiro_stats_open = NULL;
+    }
+}
+
+
+void
+ngx_http_kiro_stats_begin(ngx_http_kiro_ctx_t *ctx)
+{
+    if (ngx_http_kiro_stats_open) {
+        ngx_http_kiro_stats_open->requests++;
+        ctx->opened = 1;
+    }
+}
+
+
+void
+ngx_http_kiro_stats_stream(ngx_http_kiro_ctx_t *ctx)
+{
+    if (ctx->opened && !ctx->streaming) {
+        ngx_http_kiro_stats_open->streams++;
+        ctx->streaming = 1;
+    }
+}
+
+
+void
+ngx_http_kiro_stats_end(ngx_http_kiro_ctx_t *ctx)
+{
+    if (!ctx->opened || ngx_http_kiro_stats_open == NULL) {
+        return;
+    }
+
+    ngx_http_kiro_stats_open->requests--;
+
+    if (ctx->streaming) {
+        ngx_http_kiro_stats_open->streams--;
+    }
+
+    ctx->opened = 0;
+    ctx->streaming = 0;
+}
+
+
+/* cause: a kiro_failure_kind, or KIRO_FAIL_MAX and a kiro_change */
+
+void
+ngx_http_kiro_stats_retry(ngx_http_kiro_ctx_t *ctx, ngx_uint_t cause)
+{
+    ngx_http_kiro_stats_t  *stats;
+
+    stats = &ctx->peer->account->zone->sh->stats;
+
+    (void) ngx_atomic_fetch_add(&stats->retries[cause], 1);
+}
+
+
+/* log phase: the variables that the log shows have these very values */
+
+ngx_int_t
+ngx_http_kiro_stats_handler(ngx_http_request_t *r)
+{
+    ngx_time_t                 *tp;
+    ngx_msec_int_t              ms;
+    kiro_reply_info             info;
+    ngx_http_kiro_ctx_t        *ctx;
+    ngx_http_kiro_series_t     *s;
+    ngx_http_kiro_loc_conf_t   *klcf;
+    ngx_http_kiro_main_conf_t  *kmcf;
+
+    if (r != r->main) {
+        return NGX_OK;
+    }
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    if (ctx == NULL && klcf->pass == NULL) {
+        return NGX_OK;
+    }
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kiro_module);
+
+    if (kmcf->zone == NULL) {
+        return NGX_OK;
+    }
+
+    s = ngx_http_kiro_stats_series(kmcf->zone, ctx);
+
+    (void) ngx_atomic_fetch_add(&s->requests[ngx_http_kiro_stats_status(r)], 1);
+
+    tp = ngx_timeofday();
+    ms = (ngx_msec_int_t) ((tp->sec - r->start_sec) * 1000
+                           + (tp->msec - r->start_msec));
+
+    ngx_http_kiro_stats_observe(&s->duration, ngx_http_kiro_stats_duration,
+                                (ngx_msec_t) ngx_max(ms, 0));
+
+    if (ctx == NULL) {
+        return NGX_OK;
+    }
+
+    if (ctx->first_seen) {
+        ngx_http_kiro_stats_observe(&s->first_token,
+                                    ngx_http_kiro_stats_first_token,
+                                    ctx->first_token);
+    }
+
+    (void) ngx_atomic_fetch_add(&s->credits,
+                   (ngx_atomic_int_t) (ngx_http_kiro_credits(ctx) * 1e6 + 0.5));
+
+    if (ngx_http_kiro_usage(ctx, &info) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    (void) ngx_atomic_fetch_add(&s->input_tokens, info.input_tokens);
+    (void) ngx_atomic_fetch_add(&s->output_tokens, info.output_tokens);
+    (void) ngx_atomic_fetch_add(&s->reasoning_tokens, info.reasoning_tokens);
+    (void) ngx_atomic_fetch_add(&s->cache_read_tokens, info.cache_read_tokens);
+    (void) ngx_atomic_fetch_add(&s->cache_write_tokens,
+                                info.cache_write_tokens);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Series are never removed and do not change their key, so those that are there
+ * are found without a lock.
+ */
+
+static ngx_http_kiro_series_t *
+ngx_http_kiro_stats_series(ngx_http_kiro_zone_t *zone, ngx_http_kiro_ctx_t *ctx)
+{
+    size_t                   len;
+    ngx_http_kiro_stats_t   *stats;
+    ngx_http_kiro_series_t  *s, key;
+
+    stats = &zone->sh->stats;
+
+    ngx_memzero(&key, offsetof(ngx_http_kiro_series_t, requests));
+
+    if (ctx) {
+        key.api = ctx->api + 1;
+
+        len = ngx_min(ctx->account.len, NGX_HTTP_KIRO_NAME_MAX);
+        ngx_memcpy(key.account, ctx->account.data, len);
+
+        /* clients may name what they like: it must not fill the table */
+
+        if (ctx->known_model) {
+            len = ngx_min(ctx->model.len, NGX_HTTP_KIRO_NAME_MAX);
+            ngx_memcpy(key.model, ctx->model.data, len);
+
+        } else if (ctx->model.len) {
+            ngx_memcpy(key.model, "other", sizeof("other"));
+        }
+    }
+
+    key.hash = ngx_crc32_short(key.account, ngx_strlen(key.account))
+               ^ ngx_crc32_short(key.model, ngx_strlen(key.model)) * 31
+               ^ (uint32_t) key.api;
+
+    s = ngx_http_kiro_stats_find(stats, &key);
+
+    if (s) {
+        return s;
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    s = ngx_http_kiro_stats_find(stats, &key);
+
+    if (s == NULL) {
+
+        if (stats->nseries < stats->max) {
+            s = &stats->series[stats->nseries];
+
+            ngx_memcpy(s, &key, offsetof(ngx_http_kiro_series_t, requests));
+
+            ngx_memory_barrier();
+
+            stats->nseries++;
+
+        } else {
+            s = stats->series;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return s;
+}
+
+
+static ngx_http_kiro_series_t *
+ngx_http_kiro_stats_find(ngx_http_kiro_stats_t *stats,
+    ngx_http_kiro_series_t *key)
+{
+    ngx_uint_t               i, n;
+    ngx_http_kiro_series_t  *s;
+
+    n = stats->nseries;
+
+    for (i = 1; i < n; i++) {
+
+        s = &stats->series[i];
+
+        if (s->hash == key->hash && s->api == key->api
+            && ngx_strcmp(s->account, key->account) == 0
+            && ngx_strcmp(s->model, key->model) == 0)
+        {
+            return s;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_kiro_stats_observe(ngx_http_kiro_histogram_t *histogram,
+    const ngx_msec_t *bounds, ngx_msec_t value)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_KIRO_BOUNDS && bounds[i]; i++) {
+        if (value <= bounds[i]) {
+            break;
+        }
+    }
+
+    (void) ngx_atomic_fetch_add(&histogram->counts[i], 1);
+    (void) ngx_atomic_fetch_add(&histogram->sum, value);
+}
+
+
+/* as $status */
+
+static ngx_uint_t
+ngx_http_kiro_stats_status(ngx_http_request_t *r)
+{
+    ngx_uint_t  i, status;
+
+    status = r->err_status ? r->err_status : r->headers_out.status;
+
+    for (i = 1; i < NGX_HTTP_KIRO_STATUSES; i++) {
+        if (ngx_http_kiro_stats_statuses[i] == status) {
+            return i;
+        }
+    }
+
+    return 0;
+}
