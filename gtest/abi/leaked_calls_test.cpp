@@ -23,28 +23,9 @@ std::string body(kiro_api api, const std::string &more = "", const std::string &
 
 std::string answer(const ClientRequest &request, const test::Mode &mode, std::string_view bytes,
                    size_t piece) {
-    kiro_reply_options opts{};
-    opts.api = mode.api;
-    opts.stream = mode.stream;
-    opts.request = request.request.get();
-    opts.model = {"m", 1};
-    opts.id = {"0123456789", 10};
+    kiro_reply_options opts = test::reply_options(mode, request.request.get());
     opts.tool_stream = KIRO_TOOLS_INCREMENTAL;
-    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
-    std::string output;
-    const auto drain = [&] {
-        for (kiro_str out; kiro_reply_next(reply.get(), &out) == KIRO_OK;) {
-            output.append(out.data, out.len);
-        }
-    };
-    for (size_t at = 0; at < bytes.size(); at += piece) {
-        const std::string_view part = bytes.substr(at, piece);
-        kiro_reply_feed(reply.get(), part.data(), part.size());
-        drain();
-    }
-    kiro_reply_eof(reply.get());
-    drain();
-    return output;
+    return test::answer(opts, bytes, piece);
 }
 
 std::string calls_of(kiro_api api) {
@@ -63,8 +44,9 @@ TEST(LeakedCallsReply, AreRealCalls) {
             ASSERT_TRUE(request.parse(body(mode.api))) << request.failure.message;
             const test::Seen seen = test::read(mode, answer(request, mode, kLeak + test::tail(), piece));
             EXPECT_EQ(seen.text, "Let me look.\n");
-            EXPECT_EQ(seen.tools, (std::vector<test::SeenTool>{{"tooluse_0123456789_1", "get", R"({"a":1})"},
-                                                               {"tooluse_0123456789_2", "get", "{}"}}));
+            EXPECT_EQ(seen.tools,
+                      (std::vector<test::SeenTool>{{"tooluse_0123456789abcdef_1", "get", R"({"a":1})"},
+                                                   {"tooluse_0123456789abcdef_2", "get", "{}"}}));
             EXPECT_EQ(seen.stop, calls_of(mode.api));
         }
     }

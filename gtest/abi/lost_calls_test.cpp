@@ -14,8 +14,7 @@ using test::kModes;
 using test::Mode;
 
 string call(const string &id, const string &name, const string &input, bool stop) {
-    return test::event("toolUseEvent", R"({"toolUseId":")" + id + R"(","name":")" + name + R"(","input":")" +
-                                           input + "\"" + (stop ? R"(,"stop":true)" : "") + "}");
+    return test::tool_event(id, name, ",\"input\":\"" + input + "\"" + (stop ? R"(,"stop":true)" : ""));
 }
 
 string lost(test::Run &run) {
@@ -78,14 +77,8 @@ TEST(ReplyLostCalls, NotOfAnAnswerThatWasEndedHere) {
     kiro::test::ClientRequest request(KIRO_API_OPENAI_CHAT);
     ASSERT_TRUE(request.parse(
         R"({"model":"m","stream":true,"stop":"END","messages":[{"role":"user","content":"x"}]})"));
-    kiro_reply_options opts{};
-    opts.api = KIRO_API_OPENAI_CHAT;
-    opts.stream = 1;
-    opts.request = request.request.get();
-    opts.model = {"m", 1};
-    opts.id = {"0123456789", 10};
     for (const bool broken : {false, true}) {
-        test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
+        const test::Reply reply = test::make_reply(test::reply_options(kModes[0], request.request.get()));
         const string bytes = call("a", "write_file", "{", broken) + test::text_event("one END two");
         ASSERT_EQ(kiro_reply_feed(reply.get(), bytes.data(), bytes.size()), KIRO_OK);
         ASSERT_TRUE(kiro_reply_done(reply.get()));

@@ -72,13 +72,7 @@ size_t measure(const test::Mode &mode, const std::string &frame, size_t piece,
     for (int i = 0; i < 1000; ++i) {
         bytes += frame;
     }
-    kiro_reply_options opts{};
-    opts.api = mode.api;
-    opts.stream = mode.stream;
-    opts.request = request;
-    opts.model = {"claude-sonnet-4.5", 17};
-    opts.id = {"0123456789abcdef", 16};
-    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
+    const test::Reply reply = test::make_reply(test::reply_options(mode, request));
     size_t output = 0;
     const auto pass = [&] {
         for (size_t at = 0; at < bytes.size(); at += piece) {

@@ -70,13 +70,9 @@ TEST(ReplyEnd, ARefusalTellsItsCategory) {
 }
 
 TEST(ReplyEnd, AnErrorInTheStreamNamesTheRequest) {
-    kiro_reply_options opts{};
-    opts.api = KIRO_API_ANTHROPIC;
-    opts.stream = 1;
-    opts.model = {"m", 1};
-    opts.id = {"0123456789", 10};
+    kiro_reply_options opts = test::reply_options(kAnthropic[0]);
     opts.request_id = {"req_42", 6};
-    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
+    const test::Reply reply = test::make_reply(opts);
     kiro_reply_commit(reply.get());
     kiro_failure failure{};
     kiro_failure_set(&failure, KIRO_FAIL_OVERLOADED, "later");

@@ -1,61 +1,33 @@
 // What a reply takes from the request that it answers.
 
-#include "kiro/request.h"
-
+#include "support/client_request.h"
 #include "support/frames.h"
 #include "support/reply_run.h"
 
-#include <cstring>
-
 namespace {
 
+using kiro::test::ClientRequest;
 using test::event;
 
-struct Request {
-    explicit Request(kiro_api api, std::string_view body) : request(kiro_request_create(body.size())) {
-        std::memcpy(kiro_request_buffer(request), body.data(), body.size());
-        kiro_request_options opts{};
-        opts.api = api;
-        kiro_failure f;
-        EXPECT_EQ(kiro_request_parse(request, &opts, &f), KIRO_OK) << f.message;
-        kiro_str out;
-        EXPECT_EQ(kiro_request_write(request, KIRO_WIRE_V3, {nullptr, 0}, &out, &f), KIRO_OK);
-        upstream.assign(out.data, out.len);
-    }
-    ~Request() { kiro_request_free(request); }
-    Request(const Request &) = delete;
-    Request &operator=(const Request &) = delete;
+ClientRequest parsed(kiro_api api, std::string_view body) {
+    ClientRequest request(api);
+    EXPECT_TRUE(request.parse(body)) << request.failure.message;
+    return request;
+}
 
-    kiro_request *request;
-    std::string upstream;
-};
-
-std::string answer(const Request &request, const test::Mode &mode, std::string_view bytes) {
-    kiro_reply_options opts{};
-    opts.api = mode.api;
-    opts.stream = mode.stream;
-    opts.request = request.request;
-    opts.model = {"m", 1};
-    opts.id = {"0123456789", 10};
-    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
-    kiro_reply_feed(reply.get(), bytes.data(), bytes.size());
-    kiro_reply_eof(reply.get());
-    std::string output;
-    for (kiro_str piece; kiro_reply_next(reply.get(), &piece) == KIRO_OK;) {
-        output.append(piece.data, piece.len);
-    }
-    return output;
+std::string answer(const ClientRequest &request, const test::Mode &mode, std::string_view bytes) {
+    return test::answer(test::reply_options(mode, request.request.get()), bytes);
 }
 
 TEST(ReplyRequest, UsageChunkOnlyOnDemand) {
     const std::string bytes = test::text_event("x") + test::tail();
-    const Request plain(
-        KIRO_API_OPENAI_CHAT,
-        R"({"model":"claude-sonnet-4.5","messages":[{"role":"user","content":"hi"}],"stream":true})");
+    const ClientRequest plain =
+        parsed(KIRO_API_OPENAI_CHAT,
+               R"({"model":"claude-sonnet-4.5","messages":[{"role":"user","content":"hi"}],"stream":true})");
     EXPECT_FALSE(test::read_openai_stream(answer(plain, test::kModes[0], bytes)).usage);
-    const Request asked(KIRO_API_OPENAI_CHAT,
-                        R"({"model":"claude-sonnet-4.5","messages":[{"role":"user","content":"hi"}],)"
-                        R"("stream":true,"stream_options":{"include_usage":true}})");
+    const ClientRequest asked = parsed(
+        KIRO_API_OPENAI_CHAT, R"({"model":"claude-sonnet-4.5","messages":[{"role":"user","content":"hi"}],)"
+                              R"("stream":true,"stream_options":{"include_usage":true}})");
     const test::Seen seen = test::read_openai_stream(answer(asked, test::kModes[0], bytes), true);
     EXPECT_TRUE(seen.usage);
     EXPECT_GT(seen.input, 0u);
@@ -63,10 +35,10 @@ TEST(ReplyRequest, UsageChunkOnlyOnDemand) {
 }
 
 TEST(ReplyRequest, MessageStartHasTheEstimate) {
-    const Request request(
-        KIRO_API_ANTHROPIC,
-        R"({"model":"claude-sonnet-4.5","max_tokens":10,"messages":[{"role":"user","content":")" +
-            std::string(4000, 'x') + R"("}]})");
+    const ClientRequest request =
+        parsed(KIRO_API_ANTHROPIC,
+               R"({"model":"claude-sonnet-4.5","max_tokens":10,"messages":[{"role":"user","content":")" +
+                   std::string(4000, 'x') + R"("}]})");
     const std::string output = answer(request, test::kModes[2], test::text_event("x") + test::tail());
     const size_t at = output.find("\"input_tokens\":");
     ASSERT_NE(at, output.npos);
@@ -75,14 +47,15 @@ TEST(ReplyRequest, MessageStartHasTheEstimate) {
 
 TEST(ReplyRequest, ToolNamesComeBackAsTheClientsOwn) {
     const std::string name = "mcp.server/tool.with.dots";
-    const Request request(
+    ClientRequest request = parsed(
         KIRO_API_OPENAI_CHAT,
         R"({"model":"claude-sonnet-4.5","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":")" +
             name + R"(","parameters":{"type":"object","properties":{}}}}]})");
-    const size_t at = request.upstream.find("\"toolSpecification\"");
+    const std::string upstream = request.write();
+    const size_t at = upstream.find("\"toolSpecification\"");
     ASSERT_NE(at, std::string::npos);
-    const size_t start = request.upstream.find("\"name\":\"", at) + 8;
-    const std::string alias = request.upstream.substr(start, request.upstream.find('"', start) - start);
+    const size_t start = upstream.find("\"name\":\"", at) + 8;
+    const std::string alias = upstream.substr(start, upstream.find('"', start) - start);
     ASSERT_NE(alias, name);
     const std::string bytes =
         event("toolUseEvent", "{\"toolUseId\":\"t1\",\"name\":\"" + alias + "\",\"stop\":true}") +
@@ -95,9 +68,10 @@ TEST(ReplyRequest, ToolNamesComeBackAsTheClientsOwn) {
 }
 
 TEST(ReplyRequest, LegacyFunctions) {
-    const Request request(KIRO_API_OPENAI_CHAT,
-                          R"({"model":"claude-sonnet-4.5","messages":[{"role":"user","content":"hi"}],)"
-                          R"("functions":[{"name":"f","parameters":{"type":"object","properties":{}}}]})");
+    const ClientRequest request =
+        parsed(KIRO_API_OPENAI_CHAT,
+               R"({"model":"claude-sonnet-4.5","messages":[{"role":"user","content":"hi"}],)"
+               R"("functions":[{"name":"f","parameters":{"type":"object","properties":{}}}]})");
     const std::string call =
         event("toolUseEvent", R"({"toolUseId":"t1","name":"f","input":"{\"a\":1}","stop":true})");
     const std::string second =
@@ -116,12 +90,12 @@ TEST(ReplyRequest, ReasoningOnlyForWhoAsked) {
     const std::string bytes = event("reasoningContentEvent", R"({"text":"hm"})") +
                               event("reasoningContentEvent", R"({"signature":"QUFB"})") +
                               test::text_event("x") + test::tail();
-    const Request off(KIRO_API_ANTHROPIC,
-                      R"({"model":"claude-sonnet-4.5","max_tokens":10,"thinking":{"type":"disabled"},)"
-                      R"("messages":[{"role":"user","content":"hi"}]})");
-    const Request on(KIRO_API_ANTHROPIC,
-                     R"({"model":"claude-sonnet-4.5","max_tokens":10,"thinking":{"type":"adaptive"},)"
-                     R"("messages":[{"role":"user","content":"hi"}]})");
+    const ClientRequest off = parsed(
+        KIRO_API_ANTHROPIC, R"({"model":"claude-sonnet-4.5","max_tokens":10,"thinking":{"type":"disabled"},)"
+                            R"("messages":[{"role":"user","content":"hi"}]})");
+    const ClientRequest on = parsed(
+        KIRO_API_ANTHROPIC, R"({"model":"claude-sonnet-4.5","max_tokens":10,"thinking":{"type":"adaptive"},)"
+                            R"("messages":[{"role":"user","content":"hi"}]})");
     EXPECT_EQ(test::read_anthropic_stream(answer(off, test::kModes[2], bytes)).blocks,
               std::vector<std::string>{"text"});
     EXPECT_EQ(test::read_anthropic_stream(answer(on, test::kModes[2], bytes)).blocks,

@@ -19,13 +19,7 @@ struct Result {
 };
 
 Result reply(kiro_api api, bool stream, const kiro_request *request, std::string_view bytes, size_t piece) {
-    kiro_reply_options opts{};
-    opts.api = api;
-    opts.stream = stream;
-    opts.request = request;
-    opts.model = {"m", 1};
-    opts.id = {"0123456789abcdef", 16};
-    test::Reply rep(kiro_reply_create(&opts), kiro_reply_free);
+    const test::Reply rep = test::make_reply(test::reply_options({api, stream, ""}, request));
     Result result;
     bool committed = false;
     const auto drain = [&] {

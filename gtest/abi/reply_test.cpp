@@ -11,16 +11,12 @@ namespace {
 
 using test::event;
 using test::text_event;
+using test::tool_event;
 
 constexpr test::Mode kOpenAiStream = test::kModes[0];
 constexpr test::Mode kOpenAiObject = test::kModes[1];
 constexpr test::Mode kAnthropicStream = test::kModes[2];
 constexpr test::Mode kAnthropicObject = test::kModes[3];
-
-std::string tool(std::string_view id, std::string_view name, std::string_view more) {
-    return event("toolUseEvent", "{\"name\":\"" + std::string(name) + "\",\"toolUseId\":\"" +
-                                     std::string(id) + "\"" + std::string(more) + "}");
-}
 
 // Responses tells the same as Chat Completions, by other words.
 std::string stop_word(const test::Mode &mode, const std::string &openai, const std::string &anthropic) {
@@ -36,8 +32,7 @@ std::string stop_word(const test::Mode &mode, const std::string &openai, const s
 }
 
 std::string whole_tool(std::string_view id, std::string_view name, std::string_view escaped_input) {
-    return tool(id, name, ",\"input\":\"" + std::string(escaped_input) + "\"") +
-           tool(id, name, ",\"stop\":true");
+    return test::tool_input(id, name, escaped_input) + test::tool_stop(id, name);
 }
 
 TEST(ReplyCreate, OptionsAreCopied) {
@@ -67,7 +62,9 @@ TEST(ReplyCreate, AModelThatBreaksNothing) {
     for (const std::string &model :
          {std::string("a\"b"), std::string("a\\"), std::string("\xff\xfe"), std::string(5000, 'm'), hearts,
           std::string(255, 'x') + "\xe2\x82\xac", std::string("line\nbreak")}) {
-        test::Reply reply = test::make_reply(kOpenAiObject, 0, model);
+        kiro_reply_options opts = test::reply_options(kOpenAiObject);
+        opts.model = {model.data(), model.size()};
+        const test::Reply reply = test::make_reply(opts);
         const std::string bytes = text_event("x") + test::tail();
         kiro_reply_feed(reply.get(), bytes.data(), bytes.size());
         kiro_reply_eof(reply.get());
@@ -91,10 +88,10 @@ TEST(ReplyGate, OpensWithTheFirstThingAClientSees) {
         {event("reasoningContentEvent", R"({"text":""})"), false},
         {event("reasoningContentEvent", R"({"signature":"c2ln"})"), false},
         {event("reasoningContentEvent", R"({"redactedContent":"AAEC"})"), false},
-        {tool("t1", "f", ""), false},
-        {tool("t1", "f", R"(,"input":"{}")"), false},
-        {tool("t1", "f", R"(,"input":"{}","stop":true)"), true},
-        {tool("t1", "f", R"(,"input":"{","stop":true)"), false},
+        {tool_event("t1", "f", ""), false},
+        {tool_event("t1", "f", R"(,"input":"{}")"), false},
+        {tool_event("t1", "f", R"(,"input":"{}","stop":true)"), true},
+        {tool_event("t1", "f", R"(,"input":"{","stop":true)"), false},
         {event("someFutureEvent", R"({"content":"x"})"), false},
         {event("metadataEvent", R"({"stopReason":"END_TURN"})"), false},
         {text_event(R"(\ud83d)"), false},
@@ -153,7 +150,7 @@ TEST(ReplyGate, ACutBeforeAnythingVisibleIsRetried) {
         kiro_retry retry;
     };
     const Row rows[] = {
-        {tool("t1", "f", R"(,"input":"{\"a\":")"),
+        {tool_event("t1", "f", R"(,"input":"{\"a\":")"),
          KIRO_RETRY_ONCE}, // between two messages: as if it had ended
         {text_event("abc").substr(0, 50), KIRO_RETRY_BACKOFF},
         {event("initial-response", "{}") + text_event("abc").substr(0, 1), KIRO_RETRY_BACKOFF},
@@ -169,7 +166,8 @@ TEST(ReplyGate, ACutBeforeAnythingVisibleIsRetried) {
 TEST(ReplyGate, WhatStandsBehindTheTailIsNoPartOfTheAnswer) {
     const std::string answer = text_event("abc") + test::tail("END_TURN");
     const std::string rest[] = {std::string("\0\0\0\0garbage that is no message", 30), answer,
-                                tool("t1", "f", R"(,"input":"{}","stop":true)") + test::tail("TOOL_USE")};
+                                tool_event("t1", "f", R"(,"input":"{}","stop":true)") +
+                                    test::tail("TOOL_USE")};
     for (const std::string &more : rest) {
         const test::Outcome o = test::run(kOpenAiStream, answer + more);
         EXPECT_EQ(o.gate, KIRO_GATE_COMPLETE);
@@ -340,7 +338,7 @@ TEST(ReplyCommit, AtOnceLeavesALegalEndWhateverComes) {
 }
 
 TEST(ReplyInfo, AnyWholeFrameIsLife) {
-    for (const std::string &frame : {text_event(""), tool("t1", "f", R"(,"input":"{")"),
+    for (const std::string &frame : {text_event(""), tool_event("t1", "f", R"(,"input":"{")"),
                                      event("messageMetadataEvent", R"({"conversationId":"c"})")}) {
         for (const test::Mode &mode : test::kModes) {
             test::Run run(mode);
@@ -403,24 +401,28 @@ TEST(ReplyTools, InputForms) {
         {whole_tool("t1", "f", ""), "{}"},
         {whole_tool("t1", "f", R"(  \n )"), "{}"},
         {whole_tool("t1", "f", R"( {\"a\":1} )"), R"({"a":1})"},
-        {tool("t1", "f", R"(,"input":{"a":[1,{"b":"c\"d"}]},"stop":true)"), R"({"a":[1,{"b":"c\"d"}]})"},
-        {tool("t1", "f", R"(,"input":null)") + tool("t1", "f", R"(,"stop":true)"), "{}"},
-        {tool("t1", "f", R"(,"input":"{\"a\":1}","stop":true)"), R"({"a":1})"},
-        {tool("t1", "f", R"(,"stop":false,"input":"{")") + tool("t1", "f", R"(,"input":"}","stop":true)"),
+        {tool_event("t1", "f", R"(,"input":{"a":[1,{"b":"c\"d"}]},"stop":true)"),
+         R"({"a":[1,{"b":"c\"d"}]})"},
+        {tool_event("t1", "f", R"(,"input":null)") + tool_event("t1", "f", R"(,"stop":true)"), "{}"},
+        {tool_event("t1", "f", R"(,"input":"{\"a\":1}","stop":true)"), R"({"a":1})"},
+        {tool_event("t1", "f", R"(,"stop":false,"input":"{")") +
+             tool_event("t1", "f", R"(,"input":"}","stop":true)"),
          "{}"},
-        {tool("t1", "f", R"(,"input":"{\"a\":\"\ud83d")") +
-             tool("t1", "f", R"(,"input":"\ude42\"}","stop":true)"),
+        {tool_event("t1", "f", R"(,"input":"{\"a\":\"\ud83d")") +
+             tool_event("t1", "f", R"(,"input":"\ude42\"}","stop":true)"),
          "{\"a\":\"\xf0\x9f\x99\x82\"}"},
-        {tool("t1", "f", R"(,"input":"{\"a\":\"\ud83d\"}","stop":true)"), "{\"a\":\"\xef\xbf\xbd\"}"},
-        {tool("t1", "f", R"(,"input":"{\"a\":\"\\ud83d\"}","stop":true)"), "{\"a\":\"\xef\xbf\xbd\"}"},
+        {tool_event("t1", "f", R"(,"input":"{\"a\":\"\ud83d\"}","stop":true)"), "{\"a\":\"\xef\xbf\xbd\"}"},
+        {tool_event("t1", "f", R"(,"input":"{\"a\":\"\\ud83d\"}","stop":true)"), "{\"a\":\"\xef\xbf\xbd\"}"},
         // what comes in place of an input that is still to come
-        {tool("t1", "f", R"(,"input":{})") + tool("t1", "f", R"(,"input":"{\"a\":1}")") +
-             tool("t1", "f", R"(,"input":{},"stop":true)"),
+        {tool_event("t1", "f", R"(,"input":{})") + tool_event("t1", "f", R"(,"input":"{\"a\":1}")") +
+             tool_event("t1", "f", R"(,"input":{},"stop":true)"),
          R"({"a":1})"},
         // control characters in strings
         {whole_tool("t1", "f", R"({\"a\":\"1\n2\t\u0001\\n\\\\\"})"), R"({"a":"1\n2\t\u0001\n\\"})"},
         {whole_tool("t1", "f", R"({\n\"a\":\"\\\"\n\"})"), R"({"a":"\"\n"})"},
-        {tool("t1", "f", "") + tool("t1", "", R"(,"input":"{}")") + tool("t1", "", R"(,"stop":true)"), "{}"},
+        {tool_event("t1", "f", "") + tool_event("t1", "", R"(,"input":"{}")") +
+             tool_event("t1", "", R"(,"stop":true)"),
+         "{}"},
     };
     for (const Row &row : rows) {
         for (const test::Mode &mode : test::kModes) {
@@ -440,8 +442,9 @@ TEST(ReplyTools, ARepeatedCallIsOneCall) {
 }
 
 TEST(ReplyTools, WithoutNameOrIdNothingIsForwarded) {
-    for (const std::string &call : {whole_tool("", "f", "{}"), whole_tool("t1", "", "{}"),
-                                    whole_tool(std::string(5000, 'x'), "f", "{}"), tool("t1", "f", "")}) {
+    for (const std::string &call :
+         {whole_tool("", "f", "{}"), whole_tool("t1", "", "{}"),
+          whole_tool(std::string(5000, 'x'), "f", "{}"), tool_event("t1", "f", "")}) {
         const test::Outcome o = test::run(kAnthropicObject, text_event("t") + call + test::tail());
         const test::Seen seen = test::read_anthropic_object(o.output);
         EXPECT_TRUE(seen.tools.empty());
@@ -450,11 +453,11 @@ TEST(ReplyTools, WithoutNameOrIdNothingIsForwarded) {
 }
 
 TEST(ReplyTools, TooBigACallIsACutCall) {
-    std::string bytes = text_event("t") + tool("t1", "f", R"(,"input":"{\"a\":\"")");
+    std::string bytes = text_event("t") + tool_event("t1", "f", R"(,"input":"{\"a\":\"")");
     for (int i = 0; i < 100; ++i) {
-        bytes += tool("t1", "f", ",\"input\":\"" + std::string(1000, 'x') + "\"");
+        bytes += tool_event("t1", "f", ",\"input\":\"" + std::string(1000, 'x') + "\"");
     }
-    bytes += tool("t1", "f", R"(,"input":"\"}","stop":true)") + test::tail();
+    bytes += tool_event("t1", "f", R"(,"input":"\"}","stop":true)") + test::tail();
     test::Run small(kOpenAiStream, 50000);
     small.feed(bytes);
     const test::Seen cut = test::read_openai_stream(small.eof().output);
@@ -468,7 +471,7 @@ TEST(ReplyTools, TooBigACallIsACutCall) {
 TEST(ReplyTools, ManyCallsAreBounded) {
     std::string bytes;
     for (int i = 0; i < 10000; ++i) {
-        bytes += tool("t" + std::to_string(i), "f", "");
+        bytes += tool_event("t" + std::to_string(i), "f", "");
     }
     const test::Outcome o = test::run(kOpenAiStream, text_event("t") + bytes + test::tail());
     EXPECT_EQ(test::read_openai_stream(o.output).stop, "length");
@@ -516,7 +519,7 @@ TEST(ReplyStop, Table) {
          "length", "model_context_window_exceeded"},
         {text + event("metadataEvent", "{}"), "stop", "end_turn"},
         {text + event("meteringEvent", R"({"usage":1})"), "stop", "end_turn"},
-        {text + tool("t2", "f", "") + call + test::tail(), "length", "max_tokens"},
+        {text + tool_event("t2", "f", "") + call + test::tail(), "length", "max_tokens"},
         {test::vector_named("f02_text_ascii").bytes + test::vector_named("f16_metadata_refusal").bytes,
          "content_filter", "refusal"},
     };
@@ -657,11 +660,12 @@ TEST(ReplyRandom, EveryStreamIsLegal) {
                 break;
             case 8:
             case 9:
-                bytes += tool(id, "f" + id,
-                              ",\"input\":\"" + std::string(fragments[pick(std::size(fragments))]) + "\"");
+                bytes +=
+                    tool_event(id, "f" + id,
+                               ",\"input\":\"" + std::string(fragments[pick(std::size(fragments))]) + "\"");
                 break;
             case 10:
-                bytes += tool(id, "f" + id, R"(,"stop":true)");
+                bytes += tool_event(id, "f" + id, R"(,"stop":true)");
                 break;
             case 11:
                 bytes += whole_tool(id, "f" + id, R"({\"k\":[1,2]})");

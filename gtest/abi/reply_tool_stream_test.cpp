@@ -18,16 +18,15 @@ using test::text_event;
 constexpr test::Mode kStreams[] = {test::kModes[0], test::kModes[2], test::kModes[4]};
 
 std::string frame(std::string_view id, std::string_view more, std::string_view name = "f") {
-    return event("toolUseEvent", "{\"name\":\"" + std::string(name) + "\",\"toolUseId\":\"" +
-                                     std::string(id) + "\"" + std::string(more) + "}");
+    return test::tool_event(id, name, more);
 }
 
 std::string fragment(std::string_view escaped, std::string_view id = "t1") {
-    return frame(id, ",\"input\":\"" + std::string(escaped) + "\"");
+    return test::tool_input(id, "f", escaped);
 }
 
 std::string stop(std::string_view id = "t1") {
-    return frame(id, ",\"stop\":true");
+    return test::tool_stop(id, "f");
 }
 
 class Stream {
@@ -35,15 +34,10 @@ public:
     explicit Stream(const test::Mode &mode, const kiro_request *request = nullptr, size_t max_collect = 0,
                     kiro_tool_stream tools = KIRO_TOOLS_INCREMENTAL)
         : mode_(mode), reply_(nullptr, kiro_reply_free) {
-        kiro_reply_options opts{};
-        opts.api = mode.api;
-        opts.stream = mode.stream;
-        opts.request = request;
-        opts.model = {"m", 1};
-        opts.id = {"0123456789abcdef", 16};
+        kiro_reply_options opts = test::reply_options(mode, request);
         opts.max_collect = max_collect;
         opts.tool_stream = tools;
-        reply_.reset(kiro_reply_create(&opts));
+        reply_ = test::make_reply(opts);
     }
 
     kiro_reply *get() { return reply_.get(); }

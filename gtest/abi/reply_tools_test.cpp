@@ -17,17 +17,12 @@ using test::event;
 
 constexpr test::Mode kStreams[] = {test::kModes[0], test::kModes[2], test::kModes[4]};
 
-std::string frame(std::string_view id, std::string_view name, std::string_view more) {
-    return event("toolUseEvent", "{\"name\":\"" + std::string(name) + "\",\"toolUseId\":\"" +
-                                     std::string(id) + "\"" + std::string(more) + "}");
-}
-
 std::string fragment(std::string_view escaped, std::string_view id = "t1") {
-    return frame(id, "f", ",\"input\":\"" + std::string(escaped) + "\"");
+    return test::tool_input(id, "f", escaped);
 }
 
 std::string stop(std::string_view id = "t1") {
-    return frame(id, "f", ",\"stop\":true");
+    return test::tool_stop(id, "f");
 }
 
 std::string repeated(std::string_view text, size_t times) {
@@ -61,7 +56,7 @@ TEST(ReplySlices, AreLegalWhereverTheyEnd) {
     // Characters and escapes of all lengths, shifted so that a cut would fall on each of their bytes.
     for (size_t shift = 0; shift < 48; ++shift) {
         const std::string pad(shift, 'x');
-        const std::string bytes = frame("t1", "f", "") + fragment(R"({\"a\":\")" + pad) +
+        const std::string bytes = test::tool_event("t1", "f", "") + fragment(R"({\"a\":\")" + pad) +
                                   fragment(repeated(R"(é\\n\\u00e9\ud83d\ude42日\\\\🙂\u20ac)", 600)) +
                                   fragment(R"(\"})") + stop() + test::tail("TOOL_USE");
         const std::string whole = "{\"a\":\"" + pad + repeated("é\\n\\u00e9🙂日\\\\🙂€", 600) + "\"}";
@@ -86,7 +81,7 @@ TEST(ReplySlices, AreLegalWhereverTheyEnd) {
 
 TEST(ReplySlices, ABigCallCostsNoMoreThanItsSize) {
     const size_t size = 8 * 1024 * 1024;
-    std::string bytes = frame("t1", "f", "") + fragment(R"({\"a\":\")");
+    std::string bytes = test::tool_event("t1", "f", "") + fragment(R"({\"a\":\")");
     for (size_t at = 0; at < size; at += 16384) {
         bytes += fragment(std::string(16384, 'x'));
     }
@@ -104,20 +99,7 @@ TEST(ReplySlices, ABigCallCostsNoMoreThanItsSize) {
 }
 
 std::string answer(const ClientRequest &request, const test::Mode &mode, std::string_view bytes) {
-    kiro_reply_options opts{};
-    opts.api = mode.api;
-    opts.stream = mode.stream;
-    opts.request = request.request.get();
-    opts.model = {"m", 1};
-    opts.id = {"0123456789", 10};
-    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
-    kiro_reply_feed(reply.get(), bytes.data(), bytes.size());
-    kiro_reply_eof(reply.get());
-    std::string output;
-    for (kiro_str piece; kiro_reply_next(reply.get(), &piece) == KIRO_OK;) {
-        output.append(piece.data, piece.len);
-    }
-    return output;
+    return test::answer(test::reply_options(mode, request.request.get()), bytes);
 }
 
 std::string joined(const std::vector<std::string> &pieces) {
@@ -145,8 +127,9 @@ TEST(ReplySlices, LegacyFunctionsHaveTheirNameOnce) {
 
 TEST(ReplySlices, OfFreeformTools) {
     const std::string text = repeated(R"(line\n🙂)", 1000);
-    const std::string bytes = frame("t1", "patch", R"(,"input":{"input":")" + text + R"("},"stop":true)") +
-                              frame("t2", "patch", R"(,"input":{"input":""},"stop":true)") + test::tail();
+    const std::string bytes =
+        test::tool_event("t1", "patch", R"(,"input":{"input":")" + text + R"("},"stop":true)") +
+        test::tool_event("t2", "patch", R"(,"input":{"input":""},"stop":true)") + test::tail();
     ClientRequest chat;
     ASSERT_TRUE(chat.parse(R"({"model":"m","messages":[{"role":"user","content":"x"}],)"
                            R"("tools":[{"type":"custom","custom":{"name":"patch"}}]})"));
@@ -188,13 +171,7 @@ Settled settle(test::Reply &reply, const test::Mode &mode, const kiro_failure &w
 }
 
 test::Reply fed(const test::Mode &mode, std::string_view bytes, const kiro_request *request = nullptr) {
-    kiro_reply_options opts{};
-    opts.api = mode.api;
-    opts.stream = mode.stream;
-    opts.request = request;
-    opts.model = {"m", 1};
-    opts.id = {"0123456789abcdef", 16};
-    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
+    test::Reply reply = test::make_reply(test::reply_options(mode, request));
     kiro_reply_feed(reply.get(), bytes.data(), bytes.size());
     kiro_reply_eof(reply.get());
     return reply;

@@ -13,27 +13,11 @@ constexpr test::Mode kChatStream = test::kModes[0], kChatObject = test::kModes[1
 constexpr test::Mode kStream = test::kModes[4], kObject = test::kModes[5];
 
 std::string answer(const ClientRequest &request, const test::Mode &mode, std::string_view bytes) {
-    kiro_reply_options opts{};
-    opts.api = mode.api;
-    opts.stream = mode.stream;
-    opts.request = request.request.get();
-    opts.model = {"m", 1};
-    opts.id = {"0123456789", 10};
-    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
-    kiro_reply_feed(reply.get(), bytes.data(), bytes.size());
-    kiro_reply_eof(reply.get());
-    std::string output;
-    for (kiro_str piece; kiro_reply_next(reply.get(), &piece) == KIRO_OK;) {
-        output.append(piece.data, piece.len);
-    }
-    return output;
+    return test::answer(test::reply_options(mode, request.request.get()), bytes);
 }
 
 std::string call(std::string_view id, std::string_view name, std::string_view escaped_input) {
-    const std::string head =
-        "{\"name\":\"" + std::string(name) + "\",\"toolUseId\":\"" + std::string(id) + "\"";
-    return event("toolUseEvent", head + ",\"input\":\"" + std::string(escaped_input) + "\"}") +
-           event("toolUseEvent", head + ",\"stop\":true}");
+    return test::tool_input(id, name, escaped_input) + test::tool_stop(id, name);
 }
 
 constexpr const char *kTools =

@@ -43,13 +43,8 @@ struct Answer {
 
 Answer answer(const ClientRequest &request, bool stream, std::string_view bytes,
               const kiro_failure *transport = nullptr) {
-    kiro_reply_options opts{};
-    opts.api = KIRO_API_ANTHROPIC;
-    opts.stream = stream;
-    opts.request = request.request.get();
-    opts.model = {"m", 1};
-    opts.id = {"0123456789", 10};
-    test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
+    const test::Reply reply =
+        test::make_reply(test::reply_options({KIRO_API_ANTHROPIC, stream, ""}, request.request.get()));
     for (std::size_t i = 0; i < bytes.size(); i += 7) {
         EXPECT_EQ(kiro_reply_feed(reply.get(), bytes.data() + i, std::min<std::size_t>(7, bytes.size() - i)),
                   KIRO_OK);
@@ -225,17 +220,13 @@ TEST(Search, TheLastFailureBecomesTheAnswer) {
         EXPECT_EQ(out.failure.kind, KIRO_FAIL_UPSTREAM_ERROR);
         EXPECT_FALSE(out.info.failed);
     }
-    kiro_reply_options opts{};
-    opts.api = KIRO_API_ANTHROPIC;
-    opts.request = request.request.get();
-    opts.id = {"0123456789", 10};
-    const test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
+    constexpr test::Mode object = test::kModes[3];
+    const test::Reply reply = test::make_reply(test::reply_options(object, request.request.get()));
     for (const kiro_failure_kind kind : {KIRO_FAIL_QUOTA, KIRO_FAIL_RATE_LIMITED, KIRO_FAIL_LOGIN_REQUIRED}) {
         kiro_failure_set(&failure, kind, "x");
         EXPECT_EQ(kiro_reply_settle(reply.get(), &failure), KIRO_ERROR) << "not the search's own";
     }
-    opts.request = nullptr;
-    const test::Reply talk(kiro_reply_create(&opts), kiro_reply_free);
+    const test::Reply talk = test::make_reply(object);
     kiro_failure_set(&failure, KIRO_FAIL_UPSTREAM_ERROR, "x");
     EXPECT_EQ(kiro_reply_settle(talk.get(), &failure), KIRO_ERROR) << "not a search";
 }
@@ -274,11 +265,7 @@ TEST(Search, TheClientsDomains) {
 TEST(Search, TooMuchIsRefused) {
     ClientRequest request(KIRO_API_ANTHROPIC);
     ASSERT_TRUE(request.parse(body(R"("q")")));
-    kiro_reply_options opts{};
-    opts.api = KIRO_API_ANTHROPIC;
-    opts.request = request.request.get();
-    opts.id = {"0123456789", 10};
-    const test::Reply reply(kiro_reply_create(&opts), kiro_reply_free);
+    const test::Reply reply = test::make_reply(test::reply_options(test::kModes[3], request.request.get()));
     const std::string mega(1 << 20, ' ');
     for (int i = 0; i < 9; ++i) {
         kiro_reply_feed(reply.get(), mega.data(), mega.size());

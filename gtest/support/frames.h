@@ -62,6 +62,20 @@ inline std::string text_event(std::string_view escaped) {
     return event("assistantResponseEvent", "{\"content\":\"" + std::string(escaped) + "\"}");
 }
 
+// more: its other members, each behind a comma.
+inline std::string tool_event(std::string_view id, std::string_view name, std::string_view more) {
+    return event("toolUseEvent", "{\"name\":\"" + std::string(name) + "\",\"toolUseId\":\"" +
+                                     std::string(id) + "\"" + std::string(more) + "}");
+}
+
+inline std::string tool_input(std::string_view id, std::string_view name, std::string_view escaped) {
+    return tool_event(id, name, ",\"input\":\"" + std::string(escaped) + "\"");
+}
+
+inline std::string tool_stop(std::string_view id, std::string_view name) {
+    return tool_event(id, name, ",\"stop\":true");
+}
+
 inline std::string tail(std::string_view stop = "END_TURN") {
     return event("metadataEvent", "{\"stopReason\":\"" + std::string(stop) + "\"}") +
            event("contextUsageEvent", R"({"contextUsagePercentage":1.25})") +

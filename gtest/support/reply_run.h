@@ -5,6 +5,8 @@
 
 #include "support/reply_modes.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
@@ -15,17 +17,42 @@ namespace test {
 
 using Reply = std::unique_ptr<kiro_reply, decltype(&kiro_reply_free)>;
 
-inline Reply make_reply(const Mode &mode, size_t max_collect = 0,
-                        std::string_view model = "claude-sonnet-4.5", const kiro_request *request = nullptr) {
+inline kiro_reply_options reply_options(const Mode &mode, const kiro_request *request = nullptr) {
     kiro_reply_options opts{};
     opts.request = request;
     opts.api = mode.api;
     opts.stream = mode.stream;
-    opts.model = {model.data(), model.size()};
+    opts.model = {"claude-sonnet-4.5", 17};
     opts.id = {"0123456789abcdef", 16};
     opts.created = 1790000000;
-    opts.max_collect = max_collect;
+    return opts;
+}
+
+inline Reply make_reply(const kiro_reply_options &opts) {
     return Reply(kiro_reply_create(&opts), kiro_reply_free);
+}
+
+inline Reply make_reply(const Mode &mode) {
+    return make_reply(reply_options(mode));
+}
+
+// What a client gets of these bytes.
+inline std::string answer(const kiro_reply_options &opts, std::string_view bytes, size_t piece = SIZE_MAX) {
+    const Reply reply = make_reply(opts);
+    std::string output;
+    const auto drain = [&] {
+        for (kiro_str out; kiro_reply_next(reply.get(), &out) == KIRO_OK;) {
+            output.append(out.data, out.len);
+        }
+    };
+    for (size_t at = 0; at < bytes.size(); at += std::min(piece, bytes.size() - at)) {
+        const std::string_view part = bytes.substr(at, piece);
+        EXPECT_EQ(kiro_reply_feed(reply.get(), part.data(), part.size()), KIRO_OK);
+        drain();
+    }
+    EXPECT_EQ(kiro_reply_eof(reply.get()), KIRO_OK);
+    drain();
+    return output;
 }
 
 struct Outcome {
@@ -41,7 +68,11 @@ struct Outcome {
 class Run {
 public:
     explicit Run(const Mode &mode, size_t max_collect = 0, const kiro_request *request = nullptr)
-        : reply_(make_reply(mode, max_collect, "claude-sonnet-4.5", request)) {}
+        : reply_(nullptr, kiro_reply_free) {
+        kiro_reply_options opts = reply_options(mode, request);
+        opts.max_collect = max_collect;
+        reply_ = make_reply(opts);
+    }
 
     kiro_reply *get() { return reply_.get(); }
 
