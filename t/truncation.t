@@ -212,6 +212,18 @@ like($now, qr/the calls of the tools "write_file", "other_tool" were complete/, 
 is($now =~ s/Note of the API gateway//gr, $now =~ s/Note of the API gateway//r, 'in one notice');
 is(($t->access)[-1]{notice}, 'write_file,other_tool', 'as the variable does');
 
+# What an answer lost that has nothing else is told with what its request told; beside other content that may be done.
+for my $row ([ 'write_file,second_tool,third_tool', [ map { { tools => [ { name => $_, input => '{"a', split => 2 } ] } } qw(second_tool third_tool second_tool) ] ],
+    [ 'other_tool', { text => 'I write.', tools => [ { name => 'other_tool', input => '{"a', split => 2 } ] } ])
+{
+    my ($told, $later) = @$row;
+    $first = beginning();
+    one(ask('openai', $first, $_)) for $lose, $later, { words => 3 };
+    is(($t->access)[-1]{notice}, $told, "$told: all that was lost is told");
+    one(ask('openai', $first, { words => 3 }));
+    is(($t->access)[-1]{notice}, '', 'once');
+}
+
 # A notice that does not fit is told by another request.
 $first = beginning();
 one(ask('openai', $first, $lose));

@@ -19,6 +19,8 @@ static void ngx_http_kiro_notice_names(ngx_http_kiro_ctx_t *ctx,
 static ngx_http_kiro_loss_t *ngx_http_kiro_notice_lock(
     ngx_http_kiro_ctx_t *ctx, u_char *key);
 static void ngx_http_kiro_notice_key(ngx_http_kiro_ctx_t *ctx, u_char *key);
+static uint64_t ngx_http_kiro_notice_add(ngx_http_kiro_ctx_t *ctx,
+    kiro_str *tools);
 static uint64_t ngx_http_kiro_notice_put(ngx_http_kiro_ctx_t *ctx,
     kiro_str *tools);
 static void ngx_http_kiro_notice_drop(ngx_http_kiro_ctx_t *ctx);
@@ -124,9 +126,8 @@ ngx_http_kiro_notice_written(ngx_http_kiro_ctx_t *ctx, kiro_request_info *info)
 void
 ngx_http_kiro_notice_retry(ngx_http_kiro_ctx_t *ctx)
 {
-    ngx_str_t          tools;
-    kiro_reply_info    info;
-    kiro_request_info  told;
+    ngx_str_t        tools;
+    kiro_reply_info  info;
 
     if (!ctx->conf->truncation_notice || ctx->reply == NULL
         || ctx->call != KIRO_CALL_MODEL)
@@ -140,9 +141,7 @@ ngx_http_kiro_notice_retry(ngx_http_kiro_ctx_t *ctx)
 
     kiro_reply_get_info(ctx->reply, &info);
 
-    if (!info.lost_call
-        || kiro_request_notice(ctx->kreq, info.lost_calls) != KIRO_OK)
-    {
+    if (!info.lost_call) {
         return;
     }
 
@@ -156,9 +155,7 @@ ngx_http_kiro_notice_retry(ngx_http_kiro_ctx_t *ctx)
 
     /* for another request, if this one fails; a good answer removes it */
 
-    kiro_request_get_info(ctx->kreq, &told);
-
-    ctx->notice_serial = ngx_http_kiro_notice_put(ctx, &told.lost_calls);
+    ctx->notice_serial = ngx_http_kiro_notice_add(ctx, &info.lost_calls);
 }
 
 
@@ -191,7 +188,16 @@ ngx_http_kiro_notice_settle(ngx_http_kiro_ctx_t *ctx)
                         "off");
 
         if (ctx->conf->truncation_notice) {
-            (void) ngx_http_kiro_notice_put(ctx, &info.lost_calls);
+
+            if (info.started) {
+
+                /* it may have made the calls that the request told it of */
+
+                (void) ngx_http_kiro_notice_put(ctx, &info.lost_calls);
+
+            } else {
+                (void) ngx_http_kiro_notice_add(ctx, &info.lost_calls);
+            }
         }
 
         return;
@@ -202,6 +208,23 @@ ngx_http_kiro_notice_settle(ngx_http_kiro_ctx_t *ctx)
     {
         ngx_http_kiro_notice_drop(ctx);
     }
+}
+
+
+/* with what the request has told already: nothing came of that */
+
+static uint64_t
+ngx_http_kiro_notice_add(ngx_http_kiro_ctx_t *ctx, kiro_str *tools)
+{
+    kiro_request_info  told;
+
+    if (kiro_request_notice(ctx->kreq, *tools) != KIRO_OK) {
+        return ngx_http_kiro_notice_put(ctx, tools);
+    }
+
+    kiro_request_get_info(ctx->kreq, &told);
+
+    return ngx_http_kiro_notice_put(ctx, &told.lost_calls);
 }
 
 
