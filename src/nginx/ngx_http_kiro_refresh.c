@@ -227,15 +227,9 @@ ngx_http_kiro_refresh_fetched(void *data, kiro_http *http, const char *error)
 
         /* kiro-cli or the IDE may have rotated it in the meantime */
 
-        if (!job->reread) {
-            job->reread = 1;
-
-            kiro_credential_free(job->read);
-            job->read = NULL;
-
+        if (job->rereads == 0) {
             ngx_http_kiro_refresh_digest(job->cred, job->stale);
-
-            ngx_http_kiro_refresh_read(job);
+            ngx_http_kiro_refresh_reread(job);
             return;
         }
 
@@ -377,6 +371,10 @@ ngx_http_kiro_refresh_end(ngx_http_kiro_refresh_t *job, ngx_msec_t next)
 
     if (job->guard.timer_set) {
         ngx_del_timer(&job->guard);
+    }
+
+    if (job->again.timer_set) {
+        ngx_del_timer(&job->again);
     }
 
     if (job->fetch) {

@@ -17,6 +17,8 @@
 #define NGX_HTTP_KIRO_SOURCE_RETRY  5000     /* ms, "refresh off" */
 #define NGX_HTTP_KIRO_SOURCE_WAIT   1000     /* ms, the same without a token */
 #define NGX_HTTP_KIRO_DEAD_RETRY    15000    /* ms, look at the source again */
+#define NGX_HTTP_KIRO_STALE_RETRY   400      /* ms, the same before that */
+#define NGX_HTTP_KIRO_STALE_READS   5
 #define NGX_HTTP_KIRO_SAVE_RETRY    5000     /* ms, state_path is not writable */
 #define NGX_HTTP_KIRO_BACKOFF_MAX   60000    /* ms */
 #define NGX_HTTP_KIRO_BACKOFF_DOWN  15000    /* ms, while no token is valid */
@@ -47,6 +49,8 @@ struct ngx_http_kiro_refresh_s {
     kiro_credential           *cred;         /* what is refreshed, or saved */
     kiro_credential           *used;         /* as it was before, for write_back */
     int                        lock;
+    ngx_uint_t                 rereads;      /* of the source, after a refusal */
+    ngx_event_t                again;        /* for the next one */
     u_char                     stale[16];    /* MD5 of a refused token */
 
     /* filled by the thread */
@@ -64,7 +68,6 @@ struct ngx_http_kiro_refresh_s {
 
     unsigned                   in_task:1;
     unsigned                   leaving:1;    /* the worker ends */
-    unsigned                   reread:1;     /* the source, after a refusal */
     unsigned                   refreshed:1;  /* by this job */
 };
 
@@ -89,6 +92,7 @@ void ngx_http_kiro_refresh_task(ngx_http_kiro_refresh_t *job,
 
 /* ngx_http_kiro_refresh_read.c */
 void ngx_http_kiro_refresh_read(ngx_http_kiro_refresh_t *job);
+void ngx_http_kiro_refresh_reread(ngx_http_kiro_refresh_t *job);
 
 /* ngx_http_kiro_refresh_save.c */
 void ngx_http_kiro_refresh_save(ngx_http_kiro_refresh_t *job);

@@ -8,6 +8,7 @@
 #include "ngx_http_kiro_refresh.h"
 
 
+static void ngx_http_kiro_refresh_again(ngx_event_t *ev);
 static void ngx_http_kiro_refresh_read_task(void *data);
 static void ngx_http_kiro_refresh_read_done(void *data);
 static ngx_int_t ngx_http_kiro_refresh_compare(ngx_http_kiro_refresh_t *job);
@@ -23,6 +24,27 @@ ngx_http_kiro_refresh_read(ngx_http_kiro_refresh_t *job)
 
     ngx_http_kiro_refresh_task(job, ngx_http_kiro_refresh_read_task,
                                ngx_http_kiro_refresh_read_done);
+}
+
+
+/* after a refusal: somebody else may have got the rotated token */
+
+void
+ngx_http_kiro_refresh_reread(ngx_http_kiro_refresh_t *job)
+{
+    job->rereads++;
+
+    kiro_credential_free(job->read);
+    job->read = NULL;
+
+    ngx_http_kiro_refresh_read(job);
+}
+
+
+static void
+ngx_http_kiro_refresh_again(ngx_event_t *ev)
+{
+    ngx_http_kiro_refresh_reread(ev->data);
 }
 
 
@@ -301,7 +323,21 @@ ngx_http_kiro_refresh_refused(ngx_http_kiro_refresh_t *job)
         return NGX_DECLINED;
     }
 
-    if (job->reread && ngx_memcmp(job->stale, md5, 16) == 0) {
+    if (job->rereads && ngx_memcmp(job->stale, md5, 16) == 0) {
+
+        if (job->rereads < NGX_HTTP_KIRO_STALE_READS) {
+
+            /* whoever got it may still be about to write it */
+
+            job->again.handler = ngx_http_kiro_refresh_again;
+            job->again.data = job;
+            job->again.log = job->log;
+
+            ngx_add_timer(&job->again, NGX_HTTP_KIRO_STALE_RETRY);
+
+            return NGX_DECLINED;
+        }
+
         ngx_http_kiro_refresh_dead(job, "the auth host refuses the refresh "
                                    "token");
         return NGX_DECLINED;
