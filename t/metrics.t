@@ -8,7 +8,7 @@ use Test::Kiro;
 # kiro_metrics: what it counts is what the access log says.
 
 my $t = Test::Kiro->new(
-    workers => 2, allow => qr/exited on signal 9/, key => 'sk-metrics', login => 'credentials_file', account => 'quota_retry off; cool_down off;',
+    workers => 2, allow => qr/exited on signal 9/, key => 'sk-metrics', login => 'credentials_file', account => 'quota_retry off; cool_down off; kiro_concurrency 50;',
     location => 'kiro_retries 1;', server => 'location = /metrics { kiro_metrics; }',
 )->start;
 
@@ -123,6 +123,8 @@ my $x = $t->openai_x(scripted({ words => 3, first_ms => 3000 }), stream => 1);
 $t->turn(0.3, $x);
 is(total(metrics(), 'kiro_open_requests'), 1, 'one request is open');
 is(total(metrics(), 'kiro_open_streams'), 0, 'its stream has not begun');
+is(total(metrics(), 'kiro_concurrency_running'), 1, 'it holds a place');
+is(total(metrics(), 'kiro_concurrency_waiting'), 0, 'nobody waits');
 kill KILL => $_ for $t->workers;
 $t->run(10, $x);
 ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { total(metrics(), 'kiro_open_requests') == 0 }), 'that of a worker that died is not');

@@ -75,6 +75,10 @@ static u_char *ngx_http_kiro_metrics_refreshes(u_char *p, u_char *last,
     ngx_http_kiro_account_t *account, ngx_http_kiro_state_view_t *view);
 static u_char *ngx_http_kiro_metrics_failures(u_char *p, u_char *last,
     ngx_http_kiro_account_t *account, ngx_http_kiro_state_view_t *view);
+static u_char *ngx_http_kiro_metrics_running(u_char *p, u_char *last,
+    ngx_http_kiro_account_t *account, ngx_http_kiro_state_view_t *view);
+static u_char *ngx_http_kiro_metrics_waiting(u_char *p, u_char *last,
+    ngx_http_kiro_account_t *account, ngx_http_kiro_state_view_t *view);
 static void ngx_http_kiro_metrics_labels(ngx_http_kiro_series_t *s,
     u_char *labels, ngx_uint_t otel);
 static u_char *ngx_http_kiro_metrics_escape(u_char *p, u_char *src);
@@ -143,7 +147,15 @@ static ngx_http_kiro_metrics_gauge_t  ngx_http_kiro_metrics_gauges[] = {
 
     { "kiro_refresh_failures_total", "counter",
       "Refreshes of the account's login that failed.",
-      ngx_http_kiro_metrics_failures }
+      ngx_http_kiro_metrics_failures },
+
+    { "kiro_concurrency_running", "gauge",
+      "Calls of the account that hold a place of kiro_concurrency.",
+      ngx_http_kiro_metrics_running },
+
+    { "kiro_concurrency_waiting", "gauge",
+      "Requests that wait for such a place.",
+      ngx_http_kiro_metrics_waiting }
 };
 
 
@@ -472,7 +484,7 @@ ngx_http_kiro_metrics_open(ngx_http_kiro_metrics_t *m,
 
         pid = stats->open[i].pid;
 
-        if (pid && (kill(pid, 0) == 0 || ngx_errno != NGX_ESRCH)) {
+        if (pid && !ngx_http_kiro_worker_gone(pid)) {
             requests += stats->open[i].requests;
             streams += stats->open[i].streams;
         }
@@ -600,6 +612,38 @@ ngx_http_kiro_metrics_failures(u_char *p, u_char *last,
     ngx_http_kiro_account_t *account, ngx_http_kiro_state_view_t *view)
 {
     return ngx_slprintf(p, last, "%uA", account->slot->refresh_failures);
+}
+
+
+static u_char *
+ngx_http_kiro_metrics_running(u_char *p, u_char *last,
+    ngx_http_kiro_account_t *account, ngx_http_kiro_state_view_t *view)
+{
+    ngx_uint_t  running, waiting;
+
+    if (account->concurrency == 0) {
+        return p;
+    }
+
+    ngx_http_kiro_queue_count(account, &running, &waiting);
+
+    return ngx_slprintf(p, last, "%ui", running);
+}
+
+
+static u_char *
+ngx_http_kiro_metrics_waiting(u_char *p, u_char *last,
+    ngx_http_kiro_account_t *account, ngx_http_kiro_state_view_t *view)
+{
+    ngx_uint_t  running, waiting;
+
+    if (account->concurrency == 0) {
+        return p;
+    }
+
+    ngx_http_kiro_queue_count(account, &running, &waiting);
+
+    return ngx_slprintf(p, last, "%ui", waiting);
 }
 
 

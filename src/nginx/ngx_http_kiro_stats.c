@@ -109,7 +109,7 @@ ngx_http_kiro_stats_init_worker(ngx_cycle_t *cycle)
     for (i = 0; i < NGX_HTTP_KIRO_OPEN; i++) {
 
         if (open[i].pid == 0 || open[i].pid == ngx_pid
-            || (kill(open[i].pid, 0) == -1 && ngx_errno == NGX_ESRCH))
+            || ngx_http_kiro_worker_gone(open[i].pid))
         {
             open[i].pid = ngx_pid;
             open[i].requests = 0;
