@@ -1,0 +1,80 @@
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Digest::SHA qw(sha256_hex);
+use Test::More;
+use Test::Kiro;
+
+# The configurations of conf/examples, with the places of this machine in them, serve requests.
+
+my $root = Test::Kiro::root();
+
+# What an example names => what is there instead.
+my @places = (
+    [ qr{\bruntime\.us-east-1\.kiro\.dev:443 max_fails=0} => '%%SERVER%%' ],
+    [ qr{\b127\.0\.0\.1:8000\b}                           => '127.0.0.1:%%PORT%%' ],
+    [ qr{/etc/nginx/kiro/api-key\b}                       => '%%API_KEY_FILE%%' ],
+    [ qr{/etc/nginx/kiro/kiro-auth-token\.json\b}         => '%%CREDENTIALS%%' ],
+    [ qr{/etc/nginx/kiro/keys\b}                          => '%%FILES%%/keys' ],
+    [ qr{/var/lib/nginx/kiro\b}                           => '%%STATE%%' ],
+    [ qr{/var/log/nginx/}                                 => '%%DIR%%/logs/' ],
+    [ qr{\blog_format kiro\b}                             => 'log_format bill' ], # the harness has a "kiro"
+    [ qr{\bkiro\.log kiro;}                              => 'kiro.log bill;' ],
+    [ qr{\bkiro_account \w+ \{\K}                        =>
+        ' ssl_trusted_certificate %%CA%%; ssl_name localhost; auth_endpoint %%ENDPOINT%%; management_endpoint %%ENDPOINT%%;' ],
+);
+
+sub example {
+    my ($name, %o) = @_;
+    my $text = Test::Kiro::slurp("$root/conf/examples/$name.conf");
+    my ($http) = $text =~ /^http \{\n(.*)^\}/ms or return fail("$name: an http block");
+    for (@places) {
+        my ($from, $to) = @$_;
+        $http =~ s/$from/$to/g;
+    }
+    my @left = grep { !/^\s*#/ && m{\s/(?:etc|var|usr)/} } split /\n/, $http;
+    is("@left", '', "$name: every place is known here");
+    my $t = Test::Kiro->new(conf => $http, %o);
+    Test::Kiro::spew("$t->{dir}/files/keys", join '', map { "$_:" . sha256_hex("sk-$_") . "\n" } qw(alice bob));
+    $t->start;
+    return $t;
+}
+
+sub bearer { return (headers => [ Authorization => "Bearer $_[0]" ]) }
+
+# --- minimal ---------------------------------------------------------------
+
+my $t = example('minimal', login => 'api_key_file');
+$t->openai_object($t->openai('hello', bearer('change-me')), 'minimal');
+is($t->openai('hello', bearer('other'))->{status}, 401, 'minimal: another key');
+is($t->get('/health')->{status}, 200, 'minimal: health');
+$t->stop;
+
+# --- login, and its bill ---------------------------------------------------
+
+$t = example('login', login => 'credentials_file');
+my %want;
+for my $who (qw(alice bob alice)) {
+    my $credits = $want{$who} ? 0.125 : 2.5;
+    my $r = $t->openai(scripted({ words => 4, credits => $credits }), bearer("sk-$who"));
+    my $usage = $t->openai_object($r, "login: $who")->{usage};
+    $want{$who}{requests}++;
+    $want{$who}{in}  += $usage->{prompt_tokens};
+    $want{$who}{out} += $usage->{completion_tokens};
+    $want{$who}{credits} += $credits;
+}
+is($t->openai('hello', bearer('sk-eve'))->{status}, 401, 'login: a key that is in no file');
+$want{alice}{requests}++;
+$t->error_shape($t->openai(scripted('500', '500', '500', '500', '500'), bearer('sk-alice')), 'openai', 502, 'login: a request that fails');
+is($t->get('/health')->{status}, 200, 'login: health');
+
+my ($line) = Test::Kiro::slurp("$root/docs/operations.md") =~ m{^## Billing\n.*?```sh\n(.*?)```}ms;
+ok(length($line // ''), 'there is a line for the bill');
+ok(Test::Kiro::wait_for(5, sub { 5 == (() = Test::Kiro::slurp("$t->{dir}/logs/kiro.log") =~ /\n/g) }), 'the log is written');
+$line =~ s{/var/log/nginx/}{$t->{dir}/logs/};
+my $bill = eval { json(scalar qx{$line}) };
+is_deeply({ map { ($_ => $bill->{$_}) } qw(alice bob) }, \%want, 'the bill') or diag $line, explain $bill;
+$t->stop;
+
+done_testing;
