@@ -65,6 +65,11 @@ Mark mark_of(const std::string &path) {
 
 enum class Form { rollback, wal, json, empty, other };
 
+bool has_writable_directory(const DatabaseFiles &files) {
+    const std::string dir = files.path.substr(0, std::max<size_t>(files.path.rfind('/'), 1));
+    return faccessat(AT_FDCWD, dir.c_str(), W_OK, AT_EACCESS) == 0;
+}
+
 // By the header, through SQLite's own file.
 Form form_of(sqlite3 *db) {
     constexpr std::string_view magic{"SQLite format 3", 16};
@@ -149,8 +154,11 @@ std::optional<DatabaseRows> read_database(const DatabaseFiles &files, std::strin
         }
         int code = SQLITE_OK;
         auto rows = read_once(files, *access, forced_key, code, f);
-        if (code == SQLITE_READONLY_DIRECTORY && !before.has_wal) {
-            // A read-only mount, perhaps. Without a -wal nobody has it open for writing.
+        // A read-only mount, perhaps, where a -shm cannot be made. Without a -wal nobody has it
+        // open for writing.
+        const bool no_shm =
+            code == SQLITE_READONLY_DIRECTORY || (code == SQLITE_CANTOPEN && !has_writable_directory(files));
+        if (no_shm && !before.has_wal) {
             access = Access::immutable;
             rows = read_once(files, *access, forced_key, code, f);
         }
