@@ -72,7 +72,7 @@ for my $login (qw(credentials_file oidc refresh_token_file)) {
     my $t = Test::Kiro->new(login => 'credentials_file', sim => ['--expired'], account => 'write_back on;');
     $t->start_sim;
     my $source = $t->{simulator}{credentials};
-    $t->sim(POST => 'auth', { plan => [ { delay_ms => 1500 } ] });
+    $t->sim(POST => 'auth', { plan => [ { hold => 'auth' } ] });
     $t->start_nginx;
     my $x = $t->openai_x('gulls over the pier');
     $t->turn(0.5, $x);
@@ -81,6 +81,7 @@ for my $login (qw(credentials_file oidc refresh_token_file)) {
     my $theirs = secrets_of($t, json($new));
     Test::Kiro::spew("$source.new", $theirs, 0600);
     rename "$source.new", $source or die $!;
+    $t->sim(POST => 'release', { name => 'auth' });
     $t->run($x);
     $t->openai_object($x, 'another login came during the refresh');
     is(($t->seen)[-1]{headers}{authorization}, "Bearer $new->{accessToken}", 'it is the one that is used');

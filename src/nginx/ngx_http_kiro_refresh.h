@@ -68,6 +68,7 @@ struct ngx_http_kiro_refresh_s {
 
     unsigned                   in_task:1;
     unsigned                   leaving:1;    /* the worker ends */
+    unsigned                   busy:1;       /* the source was locked */
     unsigned                   refreshed:1;  /* by this job */
 };
 

@@ -83,6 +83,8 @@ ngx_http_kiro_refresh_read_task(void *data)
 
     source = kiro_store_read_source(&account->source, &f);
 
+    job->busy = (source == NULL && f.kind == KIRO_FAIL_UNAVAILABLE);
+
     if (source && state && kiro_credential_prefer_state(source, state)) {
         kiro_credential_free(source);
         source = NULL;
@@ -335,6 +337,16 @@ ngx_http_kiro_refresh_refused(ngx_http_kiro_refresh_t *job)
 
             ngx_add_timer(&job->again, NGX_HTTP_KIRO_STALE_RETRY);
 
+            return NGX_DECLINED;
+        }
+
+        if (job->busy) {
+
+            /* nobody knows what is in there */
+
+            ngx_http_kiro_refresh_failed(job, "the auth host refuses the "
+                                         "refresh token, and the source is "
+                                         "locked by another program");
             return NGX_DECLINED;
         }
 
