@@ -17,6 +17,7 @@ my @places = (
     [ qr{/etc/nginx/kiro/api-key\b}                       => '%%API_KEY_FILE%%' ],
     [ qr{/etc/nginx/kiro/kiro-auth-token\.json\b}         => '%%CREDENTIALS%%' ],
     [ qr{/etc/nginx/kiro/keys\b}                          => '%%FILES%%/keys' ],
+    [ qr{/etc/nginx/kiro/callers\.map\b}                   => '%%FILES%%/callers.map' ],
     [ qr{/var/lib/nginx/kiro\b}                           => '%%STATE%%' ],
     [ qr{/var/log/nginx/}                                 => '%%DIR%%/logs/' ],
     [ qr{\blog_format kiro\b}                             => 'log_format bill' ], # the harness has a "kiro"
@@ -37,7 +38,9 @@ sub example {
     is("@left", '', "$name: every place is known here");
     my $t = Test::Kiro->new(conf => $http, %o);
     Test::Kiro::spew("$t->{dir}/files/keys", join '', map { "$_:" . sha256_hex("sk-$_") . "\n" } qw(alice bob));
-    $t->start;
+    $t->start_sim;
+    Test::Kiro::spew("$t->{dir}/files/callers.map", "alice $t->{simulator}{api_key};\n", 0600);
+    $t->start_nginx;
     return $t;
 }
 
@@ -75,6 +78,22 @@ ok(Test::Kiro::wait_for(5, sub { 5 == (() = Test::Kiro::slurp("$t->{dir}/logs/ki
 $line =~ s{/var/log/nginx/}{$t->{dir}/logs/};
 my $bill = eval { json(scalar qx{$line}) };
 is_deeply({ map { ($_ => $bill->{$_}) } qw(alice bob) }, \%want, 'the bill') or diag $line, explain $bill;
+$t->stop;
+
+# --- callers' own keys -----------------------------------------------------
+
+$t = example('passthrough');
+my $key = $t->{simulator}{api_key};
+$t->openai_object($t->openai('hello', bearer($key)), 'passthrough: an own key');
+is($t->openai('hello', bearer('ksk_SECRETunknown'))->{status}, 401, 'passthrough: a key that the service does not know');
+is($t->openai('hello', bearer('sk-alice'))->{status}, 401, 'passthrough: no Kiro key');
+my @team = (path => '/team/v1/chat/completions');
+$t->openai_object($t->openai('hello', @team, bearer('sk-alice')), 'passthrough: the key that is set up for a client');
+is($t->openai('hello', @team, bearer('sk-bob'))->{status}, 401, 'passthrough: a client without one');
+is($t->openai('hello', @team, bearer($key))->{status}, 401, 'passthrough: a Kiro key is none of this gateway');
+my $log = Test::Kiro::slurp("$t->{dir}/logs/kiro.log");
+like($log, qr/ key:[0-9a-f]{16} 200 /, 'passthrough: the log has the fingerprint');
+is(index($log, $key), -1, '... and not the key');
 $t->stop;
 
 done_testing;

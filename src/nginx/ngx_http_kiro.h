@@ -370,6 +370,7 @@ struct ngx_http_kiro_account_s {
     ngx_uint_t                       nregions;
     ngx_http_kiro_endpoint_t         auth;
     unsigned                         has_auth:1;
+    unsigned                         callers:1;   /* used with their keys */
     unsigned                         has_management:1;   /* of any region */
 
     ngx_http_kiro_zone_t            *zone;
@@ -415,6 +416,13 @@ typedef struct {
 } ngx_http_kiro_set_header_t;
 
 
+/* kiro_auth: whose credential it is */
+
+#define NGX_HTTP_KIRO_AUTH_ACCOUNT      0
+#define NGX_HTTP_KIRO_AUTH_PASSTHROUGH  1
+#define NGX_HTTP_KIRO_AUTH_VARIABLE     2
+
+
 /*
  * An account as one location uses it.  The address of an upstream conf must stay
  * the same for all requests: keepalive connections are told apart by it.
@@ -433,6 +441,8 @@ typedef struct {
     ngx_array_t                     *places;      /* of a server: ngx_str_t */
 
     ngx_array_t                     *keys;        /* ngx_http_kiro_key_t */
+    ngx_uint_t                       auth;
+    ngx_http_complex_value_t        *auth_key;    /* of a variable */
     ngx_array_t                     *aliases;     /* kiro_model_alias */
     ngx_array_t                     *headers;     /* ngx_http_kiro_set_header_t */
     ngx_str_t                        default_model;
@@ -573,6 +583,7 @@ struct ngx_http_kiro_ctx_s {
 
     /* for variables */
     ngx_str_t                        client;
+    ngx_str_t                        fingerprint; /* of the caller's own key */
     ngx_str_t                        account;
     ngx_str_t                        model;
     ngx_str_t                        conversation;
@@ -593,6 +604,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         profiled:1;  /* KIRO_RETRY_PROFILE, too */
     unsigned                         stale:1;     /* no idle connection again */
     unsigned                         waiting:1;   /* for the account's token */
+    unsigned                         caller:1;    /* brought its own key */
     unsigned                         probe:1;     /* the account's only request */
     unsigned                         held:1;      /* failure is the account's */
     unsigned                         ticketed:1;  /* has a ticket, */
@@ -647,6 +659,17 @@ ngx_int_t ngx_http_kiro_access_handler(ngx_http_request_t *r);
 char *ngx_http_kiro_client_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_kiro_client_keys(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+void ngx_http_kiro_presented_keys(ngx_http_request_t *r, ngx_str_t *keys);
+
+/* ngx_http_kiro_caller.c */
+char *ngx_http_kiro_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_kiro_auth_check(ngx_conf_t *cf,
+    ngx_http_kiro_loc_conf_t *conf);
+ngx_int_t ngx_http_kiro_auth_settle(ngx_conf_t *cf,
+    ngx_http_kiro_main_conf_t *kmcf);
+ngx_int_t ngx_http_kiro_caller(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_caller_refused(ngx_http_kiro_ctx_t *ctx);
 
 /* ngx_http_kiro_account.c */
 char *ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -655,6 +678,8 @@ ngx_http_kiro_account_t *ngx_http_kiro_account_find(
     ngx_http_kiro_main_conf_t *kmcf, ngx_str_t *name);
 
 /* ngx_http_kiro_source.c */
+void ngx_http_kiro_source_view(ngx_http_kiro_account_t *account,
+    kiro_credential_view *view);
 ngx_int_t ngx_http_kiro_source_init(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
 
@@ -723,7 +748,7 @@ ngx_int_t ngx_http_kiro_stream_header(ngx_http_request_t *r,
 /* ngx_http_kiro_session.c */
 ngx_int_t ngx_http_kiro_session(ngx_http_request_t *r, kiro_str *session);
 ngx_int_t ngx_http_kiro_login_id(ngx_http_request_t *r,
-    ngx_http_kiro_account_t *account, kiro_str *id);
+    ngx_http_kiro_ctx_t *ctx, kiro_str *id);
 
 /* ngx_http_kiro_notice.c */
 ngx_int_t ngx_http_kiro_notice_init(ngx_http_kiro_zone_t *zone, size_t size);

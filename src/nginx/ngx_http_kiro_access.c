@@ -14,8 +14,6 @@ static ngx_http_kiro_key_t *ngx_http_kiro_add_key(ngx_conf_t *cf,
     ngx_http_kiro_loc_conf_t *klcf);
 static ngx_http_kiro_key_t *ngx_http_kiro_find_key(ngx_array_t *keys,
     ngx_str_t *value);
-static void ngx_http_kiro_presented_keys(ngx_http_request_t *r,
-    ngx_str_t *keys);
 static ngx_int_t ngx_http_kiro_hex(u_char *dst, ngx_str_t *src);
 
 
@@ -80,7 +78,7 @@ ngx_http_kiro_access_handler(ngx_http_request_t *r)
 
 /* clients disagree about the header: 0 is the bearer token, 1 is x-api-key */
 
-static void
+void
 ngx_http_kiro_presented_keys(ngx_http_request_t *r, ngx_str_t *keys)
 {
     u_char           *p, *last;

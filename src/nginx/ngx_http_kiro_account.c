@@ -238,20 +238,15 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_value(account->keepalive, 16);
     ngx_conf_init_msec_value(account->keepalive_timeout, 55000);
 
-    if (account->source.path == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "kiro_account \"%V\" has no credential, add one of "
-                           "\"api_key_file\", \"credentials_file\", "
-                           "\"credentials_db\" or \"refresh_token_file\"",
-                           &account->name);
-        return NGX_CONF_ERROR;
+    if (account->source.path) {
+        account->source.kind = kiro_store_detect(&account->source);
     }
-
-    account->source.kind = kiro_store_detect(&account->source);
 
     if (account->credentials_db_key.len) {
 
-        if (account->source.kind != KIRO_SOURCE_CREDENTIALS_DB) {
+        if (account->source.path == NULL
+            || account->source.kind != KIRO_SOURCE_CREDENTIALS_DB)
+        {
             return "has \"credentials_db_key\" without a database";
         }
 
@@ -262,7 +257,10 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "needs timeouts above zero";
     }
 
-    if (ngx_http_kiro_source_init(cf, account) != NGX_OK
+    /* whether it needs a credential is known when all locations are */
+
+    if ((account->source.path
+         && ngx_http_kiro_source_init(cf, account) != NGX_OK)
         || ngx_http_kiro_write_back_check(cf, account) != NGX_OK
         || ngx_http_kiro_endpoint_init(cf, account) != NGX_OK)
     {

@@ -106,7 +106,7 @@ ngx_http_kiro_endpoint_regions(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
 
     if (only.len == 0) {
 
-        kiro_credential_get(account->credential, &view);
+        ngx_http_kiro_source_view(account, &view);
 
         if (kiro_arn_region(view.profile_arn, &name) != KIRO_OK) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -506,7 +506,7 @@ ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
     kiro_credential_view       view;
     ngx_http_kiro_endpoint_t  *ep;
 
-    kiro_credential_get(account->credential, &view);
+    ngx_http_kiro_source_view(account, &view);
 
     if (account->models_interval == 0 && view.login == KIRO_LOGIN_API_KEY) {
         return NGX_OK;
@@ -585,7 +585,7 @@ ngx_http_kiro_endpoint_auth(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
     ngx_http_kiro_endpoint_t  *ep;
     u_char                     buf[512];
 
-    kiro_credential_get(account->credential, &view);
+    ngx_http_kiro_source_view(account, &view);
 
     url = account->auth_endpoint;
 

@@ -187,6 +187,11 @@ ngx_http_kiro_exchange_token(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     ngx_msec_int_t            left;
     ngx_http_kiro_account_t  *account;
 
+    if (ctx->caller) {
+        ngx_http_kiro_exchange_attempt(r, ctx);
+        return;
+    }
+
     account = ctx->peer->account;
 
     /* no need for a token if the account is not to be called */

@@ -65,6 +65,14 @@ ngx_http_kiro_ctx_cleanup(void *data)
 
     ngx_http_kiro_stats_end(ctx);
 
+    /* a key that is passed through is in the client's headers: not ours */
+
+    if (ctx->token.token.len
+        && ctx->conf->auth != NGX_HTTP_KIRO_AUTH_PASSTHROUGH)
+    {
+        ngx_explicit_memzero(ctx->token.token.data, ctx->token.token.len);
+    }
+
     kiro_reply_free(ctx->reply);
     kiro_reply_free(ctx->first_reply);
     kiro_request_free(ctx->kreq);
@@ -81,7 +89,7 @@ ngx_http_kiro_chat(ngx_http_request_t *r)
 
     ctx->peer = ngx_http_kiro_find_peer(r, ctx);
 
-    if (ctx->peer == NULL) {
+    if (ctx->peer == NULL || ngx_http_kiro_caller(r, ctx) != NGX_OK) {
         rc = ngx_http_discard_request_body(r);
 
         if (rc != NGX_OK) {
@@ -231,8 +239,7 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     opts.known_models = klcf->unknown_model;
 
     if (ngx_http_kiro_session(r, &opts.session) != NGX_OK
-        || ngx_http_kiro_login_id(r, ctx->peer->account, &opts.account)
-           != NGX_OK)
+        || ngx_http_kiro_login_id(r, ctx, &opts.account) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

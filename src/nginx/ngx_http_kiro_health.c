@@ -102,7 +102,8 @@ ngx_http_kiro_health_handler(ngx_http_request_t *r)
                          "\"state\":\"%s\",\"usable\":%s,\"refreshes\":%uA,"
                          "\"refresh_failures\":%uA",
                          i ? "," : "", &account[i]->name,
-                         kiro_login_name(login),
+                         account[i]->credential ? kiro_login_name(login)
+                                                : "callers",
                          view.name, view.usable ? "true" : "false",
                          slot->refreshes, slot->refresh_failures);
 

@@ -164,6 +164,7 @@ ngx_http_kiro_models_refresh(ngx_http_kiro_account_t *account)
     ngx_http_kiro_models_t  *job;
 
     if (account->models_interval == 0 || !account->has_management
+        || account->credential == NULL
         || !ngx_http_kiro_models_due(account))
     {
         return NGX_OK;
@@ -568,7 +569,7 @@ ngx_http_kiro_models(ngx_http_request_t *r)
 
     ctx->peer = ngx_http_kiro_find_peer(r, ctx);
 
-    if (ctx->peer == NULL) {
+    if (ctx->peer == NULL || ngx_http_kiro_caller(r, ctx) != NGX_OK) {
         return ngx_http_kiro_send_failure(r, ctx, &ctx->failure);
     }
 

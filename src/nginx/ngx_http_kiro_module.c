@@ -77,6 +77,13 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       0,
       NULL },
 
+    { ngx_string("kiro_auth"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kiro_auth,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("kiro_client_key"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
       ngx_http_kiro_client_key,
@@ -357,6 +364,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
      */
 
     conf->keys = NGX_CONF_UNSET_PTR;
+    conf->auth = NGX_CONF_UNSET_UINT;
     conf->aliases = NGX_CONF_UNSET_PTR;
     conf->headers = NGX_CONF_UNSET_PTR;
     conf->retries = NGX_CONF_UNSET_UINT;
@@ -391,6 +399,13 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_kiro_main_conf_t  *kmcf;
 
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
+
+    if (conf->auth == NGX_CONF_UNSET_UINT) {
+        conf->auth_key = prev->auth_key;
+    }
+
+    ngx_conf_merge_uint_value(conf->auth, prev->auth,
+                              NGX_HTTP_KIRO_AUTH_ACCOUNT);
     ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
     ngx_conf_merge_ptr_value(conf->headers, prev->headers, NULL);
     ngx_conf_merge_str_value(conf->default_model, prev->default_model, "");
@@ -465,7 +480,9 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     kmcf->enabled = 1;
 
-    if (ngx_http_kiro_init_peers(cf, kmcf, conf) != NGX_OK) {
+    if (ngx_http_kiro_init_peers(cf, kmcf, conf) != NGX_OK
+        || ngx_http_kiro_auth_check(cf, conf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -541,6 +558,10 @@ ngx_http_kiro_postconfiguration(ngx_conf_t *cf)
     ngx_http_kiro_main_conf_t  *kmcf;
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kiro_module);
+
+    if (ngx_http_kiro_auth_settle(cf, kmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (kmcf->enabled) {
 

@@ -24,6 +24,7 @@ static void ngx_http_kiro_attempt_log_refusal(ngx_http_kiro_ctx_t *ctx,
 void
 ngx_http_kiro_attempt_end(ngx_http_request_t *sr, ngx_int_t rc)
 {
+    ngx_buf_t                *b;
     ngx_http_upstream_t      *u;
     ngx_http_kiro_ctx_t      *ctx;
     ngx_http_kiro_attempt_t  *at;
@@ -32,6 +33,13 @@ ngx_http_kiro_attempt_end(ngx_http_request_t *sr, ngx_int_t rc)
 
     at = &ctx->attempt;
     u = sr->upstream;
+
+    /* the header of the request: it has the token */
+
+    if (u->request_bufs) {
+        b = u->request_bufs->buf;
+        ngx_explicit_memzero(b->start, b->end - b->start);
+    }
 
     /* log variables of the main request show all attempts */
 

@@ -23,7 +23,13 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ngx_http_kiro_state_failed(ctx);
 
-    if (f->kind == KIRO_FAIL_MODEL_NOT_FOUND) {
+    if (ctx->caller && f->retry == KIRO_RETRY_REFRESH) {
+        ngx_http_kiro_caller_refused(ctx);
+        ngx_http_kiro_exchange_fail(r, ctx);
+        return;
+    }
+
+    if (f->kind == KIRO_FAIL_MODEL_NOT_FOUND && !ctx->caller) {
         ngx_http_kiro_models_doubt(ctx->peer->account);
     }
 
@@ -129,7 +135,7 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 static ngx_int_t
 ngx_http_kiro_exchange_profile(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
-    if (ctx->profiled
+    if (ctx->profiled || ctx->caller
         || ngx_http_kiro_profile_doubt(ctx->peer->account, &ctx->token)
            != NGX_OK)
     {

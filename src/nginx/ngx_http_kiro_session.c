@@ -106,17 +106,20 @@ ngx_http_kiro_session_header(ngx_http_request_t *r, char *name)
 
 /*
  * Name and profile ARN stay the same when a token is refreshed, also by another
- * program.  A login without an ARN is known by the hash of its source.
+ * program.  A login without an ARN is known by the hash of its source, a caller's
+ * own key by its hash.
  */
 
 ngx_int_t
 ngx_http_kiro_login_id(ngx_http_request_t *r,
-    ngx_http_kiro_account_t *account, kiro_str *id)
+    ngx_http_kiro_ctx_t *ctx, kiro_str *id)
 {
-    u_char                *p, *last;
-    ngx_str_t              arn;
-    ngx_http_kiro_slot_t  *slot;
+    u_char                   *p, *last;
+    ngx_str_t                 arn;
+    ngx_http_kiro_slot_t     *slot;
+    ngx_http_kiro_account_t  *account;
 
+    account = ctx->peer->account;
     slot = account->slot;
 
     p = ngx_pnalloc(r->pool, account->name.len + 1 + NGX_HTTP_KIRO_ARN_MAX);
@@ -128,6 +131,12 @@ ngx_http_kiro_login_id(ngx_http_request_t *r,
 
     last = ngx_cpymem(p, account->name.data, account->name.len);
     *last++ = '/';
+
+    if (ctx->caller) {
+        last = ngx_cpymem(last, ctx->fingerprint.data, ctx->fingerprint.len);
+        id->len = last - p;
+        return NGX_OK;
+    }
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 

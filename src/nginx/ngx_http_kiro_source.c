@@ -7,6 +7,23 @@
 #include "ngx_http_kiro.h"
 
 
+/* without a credential of its own an account serves callers with API keys */
+
+void
+ngx_http_kiro_source_view(ngx_http_kiro_account_t *account,
+    kiro_credential_view *view)
+{
+    if (account->credential) {
+        kiro_credential_get(account->credential, view);
+        return;
+    }
+
+    ngx_memzero(view, sizeof(kiro_credential_view));
+
+    view->login = KIRO_LOGIN_API_KEY;
+}
+
+
 ngx_int_t
 ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 {

@@ -230,7 +230,7 @@ ngx_http_kiro_state_failed(ngx_http_kiro_ctx_t *ctx)
 
     f = &ctx->failure;
 
-    if (f->account_state == KIRO_ACCOUNT_OK || ctx->held) {
+    if (f->account_state == KIRO_ACCOUNT_OK || ctx->held || ctx->caller) {
         return;
     }
 
@@ -278,7 +278,8 @@ ngx_http_kiro_state_refused(ngx_http_kiro_ctx_t *ctx)
     account = ctx->peer->account;
 
     if (ctx->failure.account_state != KIRO_ACCOUNT_THROTTLED
-        || ctx->failure.retry_after_ms || ctx->held || account->cool_down == 0)
+        || ctx->failure.retry_after_ms || ctx->held || ctx->caller
+        || account->cool_down == 0)
     {
         return;
     }
@@ -383,6 +384,10 @@ ngx_http_kiro_state_good(ngx_http_kiro_ctx_t *ctx)
     account = ctx->peer->account;
     hold = &account->slot->hold;
 
+    if (ctx->caller) {
+        return;
+    }
+
     if (hold->refusals) {
         hold->refusals = 0;
     }
@@ -465,6 +470,17 @@ ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
     ngx_http_kiro_hold_t      *hold;
     ngx_http_kiro_slot_t      *slot;
     ngx_http_kiro_hold_row_t  *row;
+
+    if (account->source.path == NULL) {
+
+        /* it is as good as the keys of its callers */
+
+        ngx_memzero(view, sizeof(ngx_http_kiro_state_view_t));
+
+        view->name = "ok";
+        view->usable = 1;
+        return;
+    }
 
     slot = account->slot;
     hold = &slot->hold;

@@ -520,6 +520,11 @@ ngx_http_kiro_token_tick(ngx_event_t *ev)
     account = kmcf->accounts.elts;
 
     for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (account[i]->credential == NULL) {
+            continue;
+        }
+
         ngx_http_kiro_refresh(account[i]);
         ngx_http_kiro_profile(account[i]);
     }
@@ -595,6 +600,11 @@ ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle)
     deadline = ngx_current_msec + NGX_HTTP_KIRO_LEAVE;
 
     for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (account[i]->credential == NULL) {
+            continue;
+        }
+
         ngx_http_kiro_models_abort(account[i]);
         ngx_http_kiro_profile_abort(account[i]);
         ngx_http_kiro_refresh_leave(account[i], deadline);

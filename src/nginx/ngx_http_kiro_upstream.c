@@ -544,7 +544,7 @@ ngx_http_kiro_header_done(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 
     at->headers = 1;
 
-    if (at->status.code == NGX_HTTP_OK) {
+    if (at->status.code == NGX_HTTP_OK && !ctx->caller) {
         ngx_http_kiro_token_accept(ctx->peer->account, ctx->token.version);
     }
 

@@ -180,7 +180,7 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_ACCOUNT_STATE:
-        if (ctx->peer == NULL) {
+        if (ctx->peer == NULL || ctx->caller) {
             return NGX_DECLINED;
         }
 

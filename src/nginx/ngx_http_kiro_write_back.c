@@ -22,7 +22,7 @@ ngx_http_kiro_write_back_check(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 {
     kiro_credential_view  view;
 
-    kiro_credential_get(account->credential, &view);
+    ngx_http_kiro_source_view(account, &view);
 
     if (account->write_back
         && (view.login == KIRO_LOGIN_API_KEY || !account->refresh))

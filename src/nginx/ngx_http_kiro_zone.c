@@ -201,6 +201,10 @@ ngx_http_kiro_zone_slots(ngx_shm_zone_t *shm_zone, ngx_http_kiro_zone_t *zone)
             return NGX_ERROR;
         }
 
+        if (account[i]->credential == NULL) {
+            continue;
+        }
+
         kiro_credential_get(account[i]->credential, &view);
 
         if (slot->version

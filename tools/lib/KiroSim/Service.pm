@@ -682,6 +682,7 @@ sub _tokens ($self, $q, $body) {
     $reply{expired} = $tokens->expire_all if $body->{expire};
     $reply{revoked} = $tokens->revoke_access if $body->{revoke_access};
     $reply{refresh_revoked} = $tokens->revoke_refresh if $body->{revoke_refresh};
+    if ($body->{api_key}) { $reply{api_key} = $tokens->add_api_key }
     if (defined $body->{issue}) {
         die "unknown kind of login\n" if !KiroSim::Tokens::known_kind($body->{issue});
         my $profiles = $body->{profiles};
