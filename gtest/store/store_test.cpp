@@ -82,19 +82,35 @@ TEST_F(Store, ReadsEachKindOfSource) {
 }
 
 TEST_F(Store, FindsTheRegistrationBesideTheLogin) {
+    constexpr const char *name = "0123456789abcdef0123456789abcdef01234567.json";
     const std::string path = write("kiro-auth-token.json", oidc_json(refresh_token()));
-    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, path));
-    expect_failure("0123456789abcdef0123456789abcdef01234567.json");
-    expect_failure(path);
+    auto cred = read(KIRO_SOURCE_CREDENTIALS_FILE, path);
+    ASSERT_TRUE(cred) << f_.message;
+    EXPECT_FALSE(view(cred).has_registration);
+    EXPECT_NE(text(view(cred).warning).find("there is no " + (dir_ / name).string()), std::string::npos)
+        << text(view(cred).warning);
 
-    const std::string registration = write("0123456789abcdef0123456789abcdef01234567.json", "{");
-    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, path));
-    expect_failure(registration);
+    const std::string registration = write(name, "{");
+    cred = read(KIRO_SOURCE_CREDENTIALS_FILE, path);
+    ASSERT_TRUE(cred) << f_.message;
+    EXPECT_FALSE(view(cred).has_registration);
+    EXPECT_NE(text(view(cred).warning).find(registration + ": this is not valid JSON"), std::string::npos)
+        << text(view(cred).warning);
+    auto bare = std::move(cred);
 
-    write("0123456789abcdef0123456789abcdef01234567.json", "{" + registration_members() + "}");
-    const auto cred = read(KIRO_SOURCE_CREDENTIALS_FILE, path);
+    write(name, "{" + registration_members() + R"(,"expiresAt":"2026-12-30T00:00:00Z"})");
+    cred = read(KIRO_SOURCE_CREDENTIALS_FILE, path);
     ASSERT_TRUE(cred) << f_.message;
     EXPECT_TRUE(view(cred).has_registration);
+    EXPECT_EQ(text(view(cred).warning), "");
+    EXPECT_EQ(text(view(cred).found), "authMethod idc, client registration beside it");
+    EXPECT_EQ(view(cred).registration_expires_at, 1798588800000);
+
+    kiro_credential_keep_registration(bare.get(), cred.get());
+    EXPECT_TRUE(view(bare).has_registration) << "who cannot read the file keeps what is known of it";
+    auto social = login();
+    kiro_credential_keep_registration(social.get(), cred.get());
+    EXPECT_FALSE(view(social).has_registration);
 }
 
 TEST_F(Store, AnInlineRegistrationWins) {

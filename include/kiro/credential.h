@@ -33,6 +33,11 @@ typedef struct {
     int        has_registration;/* client id and secret are known */
     kiro_str   fingerprint;     /* hex of a hash over the source's refresh token (or
                                    key) when it was imported; survives refreshes */
+
+    /* what a source said; empty and 0 in a state. For logs: no secret in them */
+    kiro_str   found;           /* what told the kind of login, and where it was */
+    kiro_str   warning;         /* what is wrong with it although it is used */
+    int64_t    registration_expires_at; /* Unix ms, 0: unknown */
 } kiro_credential_view;
 
 /* "Kiro Desktop login" and so on, for logs. */
@@ -48,6 +53,13 @@ kiro_credential *kiro_credential_parse(const char *data, size_t len,
 /* The {clientIdHash}.json registration: adds client id and secret. */
 kiro_status kiro_credential_add_registration(kiro_credential *cred,
     const char *data, size_t len, kiro_failure *f);
+
+/*
+ * Adds the registration of known if cred lacks one and both name the same. It may be in
+ * a file that not every process can read.
+ */
+void kiro_credential_keep_registration(kiro_credential *cred,
+    const kiro_credential *known);
 
 /* White space around the secret is dropped. */
 kiro_credential *kiro_credential_from_api_key(kiro_str key, kiro_failure *f);

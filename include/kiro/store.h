@@ -32,8 +32,8 @@ typedef struct {
 kiro_source_kind kiro_store_detect(const kiro_source *source);
 
 /*
- * Reads a source with what belongs to it (an AWS SSO registration beside it).
- * NULL: f says what an operator can do. A database that is locked is waited for, two
+ * Reads a source with what belongs to it (an AWS SSO registration beside it; without
+ * that the login has a warning). NULL: f says what an operator can do. A database that is locked is waited for, two
  * seconds at most.
  */
 kiro_credential *kiro_store_read_source(const kiro_source *source,

@@ -124,6 +124,15 @@ typedef struct {
 } ngx_http_kiro_profile_t;
 
 
+/* what reading a source has shown, for the log */
+
+typedef struct {
+    uint32_t                         crc;         /* of all the rest */
+    u_char                           login[320];  /* empty: it was not read */
+    u_char                           warning[512];
+} ngx_http_kiro_remark_t;
+
+
 /*
  * What the service's refusals say about an account; requests that were let
  * through before the last change know an older generation
@@ -211,6 +220,7 @@ typedef struct {
     ngx_uint_t                       state;
     u_char                           dead_token[16];  /* MD5: what was refused */
     char                             last_error[256];
+    uint32_t                         remark;      /* of the source: last told */
 
     ngx_http_kiro_hold_t             hold;
     ngx_http_kiro_list_t             models;
@@ -331,6 +341,7 @@ struct ngx_http_kiro_account_s {
     ngx_str_t                        name;        /* terminated */
 
     kiro_source                      source;
+    uint32_t                         remark;      /* what the master told */
     ngx_str_t                        credentials_db_key;
     ngx_path_t                      *state_path;
 
@@ -682,6 +693,10 @@ void ngx_http_kiro_source_view(ngx_http_kiro_account_t *account,
     kiro_credential_view *view);
 ngx_int_t ngx_http_kiro_source_init(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
+void ngx_http_kiro_source_remark(ngx_http_kiro_remark_t *remark,
+    kiro_credential *source, kiro_failure *f);
+void ngx_http_kiro_source_tell(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_remark_t *remark, ngx_log_t *log);
 
 /* ngx_http_kiro_write_back.c */
 ngx_int_t ngx_http_kiro_write_back_check(ngx_conf_t *cf,

@@ -56,6 +56,7 @@ struct ngx_http_kiro_refresh_s {
     /* filled by the thread */
     kiro_credential           *read;
     kiro_status                lock_status;
+    ngx_http_kiro_remark_t     remark;
     kiro_status                save_status;
     kiro_failure               failure;
     kiro_credential           *found;        /* by write_back */

@@ -85,6 +85,12 @@ ngx_http_kiro_refresh_read_task(void *data)
 
     job->busy = (source == NULL && f.kind == KIRO_FAIL_UNAVAILABLE);
 
+    ngx_http_kiro_source_remark(&job->remark, source, &f);
+
+    if (source && state) {
+        kiro_credential_keep_registration(source, state);
+    }
+
     if (source && state && kiro_credential_prefer_state(source, state)) {
         kiro_credential_free(source);
         source = NULL;
@@ -107,7 +113,13 @@ ngx_http_kiro_refresh_read_done(void *data)
 
     ngx_int_t  rc;
 
+    if (!job->busy) {
+        ngx_http_kiro_source_tell(job->account, &job->remark, job->log);
+    }
+
     if (job->read) {
+        kiro_credential_keep_registration(job->read, job->cred);
+
         rc = ngx_http_kiro_refresh_compare(job);
 
         if (rc != NGX_DECLINED) {

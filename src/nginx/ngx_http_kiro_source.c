@@ -7,6 +7,15 @@
 #include "ngx_http_kiro.h"
 
 
+#define NGX_HTTP_KIRO_REGISTRATION_WARN  604800000    /* ms, seven days */
+
+
+static void ngx_http_kiro_source_log(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_remark_t *remark, ngx_log_t *log);
+static void ngx_http_kiro_source_registration(ngx_http_kiro_account_t *account,
+    kiro_credential *source, ngx_log_t *log);
+
+
 /* without a credential of its own an account serves callers with API keys */
 
 void
@@ -27,9 +36,10 @@ ngx_http_kiro_source_view(ngx_http_kiro_account_t *account,
 ngx_int_t
 ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 {
-    kiro_failure           f;
-    kiro_credential       *source, *state;
-    kiro_credential_view   view;
+    kiro_failure             f;
+    kiro_credential         *source, *state;
+    kiro_credential_view     view;
+    ngx_http_kiro_remark_t   remark;
 
     static char  *keys[] = {
         "api_key_file", "credentials_file", "refresh_token_file",
@@ -51,6 +61,13 @@ ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 
     source = kiro_store_read_source(&account->source, &f);
 
+    ngx_http_kiro_source_remark(&remark, source, &f);
+    account->remark = remark.crc;
+
+    if (source && state) {
+        kiro_credential_keep_registration(source, state);
+    }
+
     if (source == NULL) {
 
         if (state == NULL) {
@@ -62,19 +79,31 @@ ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
             return NGX_ERROR;
         }
 
+        kiro_credential_get(state, &view);
+
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "kiro_account \"%V\": %s; the saved state is used",
-                      &account->name, f.message);
+                      "kiro_account \"%V\": %s; the saved state is used, a %s",
+                      &account->name, f.message, kiro_login_name(view.login));
 
         account->credential = state;
-
-    } else if (state && kiro_credential_prefer_state(source, state)) {
-        account->credential = state;
-        kiro_credential_free(source);
 
     } else {
-        account->credential = source;
-        kiro_credential_free(state);
+        ngx_http_kiro_source_log(account, &remark, cf->log);
+
+        if (state && kiro_credential_prefer_state(source, state)) {
+            ngx_log_error(NGX_LOG_NOTICE, cf->log, 0,
+                          "kiro_account \"%V\": the saved state of this login "
+                          "is newer and is used", &account->name);
+
+            account->credential = state;
+            ngx_http_kiro_source_registration(account, source, cf->log);
+            kiro_credential_free(source);
+
+        } else {
+            account->credential = source;
+            ngx_http_kiro_source_registration(account, source, cf->log);
+            kiro_credential_free(state);
+        }
     }
 
     if (kiro_credential_override(account->credential,
@@ -102,8 +131,114 @@ ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
         return NGX_ERROR;
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, cf->log, 0, "kiro_account \"%V\": %s",
-                  &account->name, kiro_login_name(view.login));
-
     return NGX_OK;
+}
+
+
+/* source is NULL if it could not be read, and f says why; also in a thread */
+
+void
+ngx_http_kiro_source_remark(ngx_http_kiro_remark_t *remark,
+    kiro_credential *source, kiro_failure *f)
+{
+    u_char                *end;
+    kiro_credential_view   view;
+
+    ngx_memzero(remark, sizeof(ngx_http_kiro_remark_t));
+
+    if (source) {
+        kiro_credential_get(source, &view);
+
+        end = remark->login + sizeof(remark->login) - 1;
+
+        (void) ngx_slprintf(remark->login, end,
+                            view.found.len ? "%s (%*s)" : "%s",
+                            kiro_login_name(view.login), view.found.len,
+                            view.found.data);
+
+        ngx_cpystrn(remark->warning, (u_char *) view.warning.data,
+                    ngx_min(view.warning.len + 1, sizeof(remark->warning)));
+
+    } else {
+        ngx_cpystrn(remark->warning, (u_char *) f->message,
+                    sizeof(remark->warning));
+    }
+
+    remark->crc = ngx_crc32_long((u_char *) remark,
+                                 sizeof(ngx_http_kiro_remark_t));
+}
+
+
+/* the same is said once, by one worker, until something else was seen */
+
+void
+ngx_http_kiro_source_tell(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_remark_t *remark, ngx_log_t *log)
+{
+    ngx_uint_t             told;
+    ngx_http_kiro_slot_t  *slot;
+
+    slot = account->slot;
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    told = slot->remark == remark->crc;
+    slot->remark = remark->crc;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    if (!told) {
+        ngx_http_kiro_source_log(account, remark, log);
+    }
+}
+
+
+static void
+ngx_http_kiro_source_log(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_remark_t *remark, ngx_log_t *log)
+{
+    if (remark->login[0] == '\0') {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "kiro_account \"%V\": %s; the login that is known is "
+                      "kept, a reload looks for a new one as well",
+                      &account->name, remark->warning);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, log, 0, "kiro_account \"%V\": %s in \"%s\"",
+                  &account->name, remark->login, account->source.path);
+
+    if (remark->warning[0]) {
+        ngx_log_error(NGX_LOG_WARN, log, 0, "kiro_account \"%V\": \"%s\": %s",
+                      &account->name, account->source.path, remark->warning);
+    }
+}
+
+
+static void
+ngx_http_kiro_source_registration(ngx_http_kiro_account_t *account,
+    kiro_credential *source, ngx_log_t *log)
+{
+    int64_t                left;
+    kiro_credential_view   view;
+
+    kiro_credential_get(source, &view);
+
+    if (view.registration_expires_at == 0) {
+        return;
+    }
+
+    left = view.registration_expires_at - ngx_http_kiro_now();
+
+    if (left <= 0) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "kiro_account \"%V\": its client registration has "
+                      "expired: somebody has to log in again", &account->name);
+
+    } else if (left < NGX_HTTP_KIRO_REGISTRATION_WARN) {
+        ngx_log_error(NGX_LOG_WARN, log, 0,
+                      "kiro_account \"%V\": its client registration expires in "
+                      "%L hours: then somebody has to log in again",
+                      &account->name, left / 3600000);
+    }
 }

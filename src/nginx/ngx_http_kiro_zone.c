@@ -8,7 +8,7 @@
 
 
 #define NGX_HTTP_KIRO_ZONE_MAGIC   0x6b69726fU    /* "kiro" */
-#define NGX_HTTP_KIRO_ZONE_LAYOUT  7
+#define NGX_HTTP_KIRO_ZONE_LAYOUT  8
 
 
 static ngx_int_t ngx_http_kiro_zone_init(ngx_shm_zone_t *shm_zone, void *data);
@@ -200,6 +200,10 @@ ngx_http_kiro_zone_slots(ngx_shm_zone_t *shm_zone, ngx_http_kiro_zone_t *zone)
                           &shm_zone->shm.name, &account[i]->name);
             return NGX_ERROR;
         }
+
+        ngx_shmtx_lock(&zone->shpool->mutex);
+        slot->remark = account[i]->remark;
+        ngx_shmtx_unlock(&zone->shpool->mutex);
 
         if (account[i]->credential == NULL) {
             continue;

@@ -38,26 +38,23 @@ std::optional<Credential> parse(kiro_source_kind kind, std::string_view data, ki
     return std::nullopt;
 }
 
-// AWS SSO keeps the registration beside the login, named by its hash.
-bool read_registration(const std::string &source, Credential &cred, kiro_failure *f) {
+// AWS SSO keeps the registration beside the login, named by its hash. A login without it
+// serves until its access token expires.
+void read_registration(const std::string &source, Credential &cred) {
     const size_t slash = source.rfind('/');
     const std::string dir = slash == source.npos ? "" : source.substr(0, slash + 1);
     const std::string path = dir + cred.client_id_hash + ".json";
-    const auto data = read_file(path, Missing::is_nothing, f);
-    if (!data) {
-        if (f->kind == KIRO_FAIL_NONE) {
-            kiro_failure_set(
-                f, KIRO_FAIL_LOGIN_REQUIRED,
-                "%s: this login needs its client registration beside it, but there is no %s.json",
-                shown(source).c_str(), cred.client_id_hash.c_str());
-        }
-        return false;
+    kiro_failure why{};
+    const auto data = read_file(path, Missing::is_nothing, &why);
+    if (data && ::kiro::kiro::add_registration(cred, data->view(), &why)) {
+        ::kiro::kiro::append_note(cred.found, "client registration beside it");
+        return;
     }
-    if (!::kiro::kiro::add_registration(cred, data->view(), f)) {
-        name_file(path, f);
-        return false;
-    }
-    return true;
+    const std::string problem = data                         ? shown(path) + ": " + why.message
+                                : why.kind == KIRO_FAIL_NONE ? "there is no " + shown(path)
+                                                             : why.message;
+    ::kiro::kiro::append_note(cred.warning,
+                              "its client registration, which a refresh needs, was not found: " + problem);
 }
 
 } // namespace
@@ -90,9 +87,8 @@ std::optional<Credential> read_source(const kiro_source &source, kiro_failure *f
         name_file(path, f);
         return std::nullopt;
     }
-    if (cred->login == KIRO_LOGIN_OIDC && !cred->has_registration() && !cred->client_id_hash.empty() &&
-        !read_registration(path, *cred, f)) {
-        return std::nullopt;
+    if (cred->login == KIRO_LOGIN_OIDC && !cred->has_registration() && !cred->client_id_hash.empty()) {
+        read_registration(path, *cred);
     }
     return cred;
 }

@@ -100,6 +100,8 @@ std::optional<Credential> parse_credential(std::string_view text, kiro_failure *
 std::optional<Registration> parse_registration(std::string_view text, kiro_failure *f);
 void set_registration(Credential &cred, Registration registration);
 bool add_registration(Credential &cred, std::string_view text, kiro_failure *f);
+// From a record that names the same registration.
+void keep_registration(Credential &cred, const Credential &known);
 std::optional<Credential> credential_from_api_key(std::string_view key, kiro_failure *f);
 std::optional<Credential> credential_from_refresh_token(std::string_view token, kiro_failure *f);
 

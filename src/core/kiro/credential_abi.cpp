@@ -75,6 +75,14 @@ kiro_status kiro_credential_add_registration(kiro_credential *cred, const char *
     }
 }
 
+void kiro_credential_keep_registration(kiro_credential *cred, const kiro_credential *known) {
+    try {
+        impl::keep_registration(cred->value, known->value);
+    } catch (...) {
+        // Then it has none; nothing else depends on it.
+    }
+}
+
 kiro_credential *kiro_credential_from_api_key(kiro_str key, kiro_failure *f) {
     return guarded(f, [&] { return impl::credential_from_api_key(view_of(key), f); });
 }
@@ -107,6 +115,9 @@ void kiro_credential_get(const kiro_credential *cred, kiro_credential_view *view
     view->client_id_hash = str_of(value.client_id_hash);
     view->has_registration = value.has_registration();
     view->fingerprint = str_of(value.fingerprint);
+    view->found = str_of(value.found);
+    view->warning = str_of(value.warning);
+    view->registration_expires_at = value.registration_expires_at;
 }
 
 kiro_status kiro_credential_override(kiro_credential *cred, kiro_str profile_arn, kiro_str sso_region) {

@@ -516,6 +516,16 @@ bool add_registration(Credential &cred, std::string_view text, kiro_failure *f) 
     return registration.has_value();
 }
 
+void keep_registration(Credential &cred, const Credential &known) {
+    const bool same = cred.login == known.login && !cred.client_id_hash.empty() &&
+                      cred.client_id_hash == known.client_id_hash && cred.sso_region == known.sso_region;
+    if (same && !cred.has_registration() && known.has_registration()) {
+        Secret client_secret = known.client_secret;
+        cred.client_id = known.client_id;
+        cred.client_secret = std::move(client_secret);
+    }
+}
+
 std::optional<Credential> credential_from_api_key(std::string_view key, kiro_failure *f) {
     key = trim(key);
     const char *problem = key.empty()              ? "the file holds no API key"
