@@ -454,6 +454,7 @@ typedef struct {
     ngx_array_t                     *keys;        /* ngx_http_kiro_key_t */
     ngx_uint_t                       auth;
     ngx_http_complex_value_t        *auth_key;    /* of a variable */
+    ngx_array_t                     *origins;     /* ngx_str_t */
     ngx_array_t                     *aliases;     /* kiro_model_alias */
     ngx_array_t                     *headers;     /* ngx_http_kiro_set_header_t */
     ngx_str_t                        default_model;
@@ -951,6 +952,13 @@ extern const ngx_str_t  ngx_http_kiro_api_names[];
 
 ngx_int_t ngx_http_kiro_add_variables(ngx_conf_t *cf);
 ngx_int_t ngx_http_kiro_usage(ngx_http_kiro_ctx_t *ctx, kiro_reply_info *info);
+
+/* ngx_http_kiro_cors.c */
+char *ngx_http_kiro_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_uint_t ngx_http_kiro_cors_preflight(ngx_http_request_t *r,
+    ngx_http_kiro_loc_conf_t *klcf);
+ngx_int_t ngx_http_kiro_cors_headers(ngx_http_request_t *r,
+    ngx_http_kiro_loc_conf_t *klcf);
 
 /* ngx_http_kiro_stats.c */
 extern const ngx_uint_t  ngx_http_kiro_stats_statuses[NGX_HTTP_KIRO_STATUSES];

@@ -28,11 +28,19 @@ ngx_http_kiro_access_handler(ngx_http_request_t *r)
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
 
-    if (klcf->pass == NULL || klcf->keys == NULL || r != r->main) {
+    if (klcf->pass == NULL || r != r->main) {
         return NGX_DECLINED;
     }
 
-    /* a browser's preflight carries no key, nor does a probe */
+    if (ngx_http_kiro_cors_preflight(r, klcf)) {
+        return NGX_HTTP_NO_CONTENT;
+    }
+
+    if (klcf->keys == NULL) {
+        return NGX_DECLINED;
+    }
+
+    /* who asks for the methods has no key, nor has a probe */
 
     if (r->method == NGX_HTTP_OPTIONS || ngx_http_kiro_probe(r)) {
         return NGX_DECLINED;

@@ -47,6 +47,12 @@ ngx_http_kiro_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    if ((klcf->pass || klcf->filter)
+        && ngx_http_kiro_cors_headers(r, klcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (klcf->filter) {
         return ngx_http_kiro_filter_begin(r, klcf);
     }
