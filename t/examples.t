@@ -5,6 +5,7 @@ use lib "$FindBin::Bin/lib";
 use Digest::SHA qw(sha256_hex);
 use Test::More;
 use Test::Kiro;
+use Test::Kiro::Provider;
 
 # The configurations of conf/examples, with the places of this machine in them, serve requests.
 
@@ -14,7 +15,9 @@ my $root = Test::Kiro::root();
 my @places = (
     [ qr{\bruntime\.us-east-1\.kiro\.dev:443 max_fails=0} => '%%SERVER%%' ],
     [ qr{\b127\.0\.0\.1:8000\b}                           => '127.0.0.1:%%PORT%%' ],
-    [ qr{/etc/nginx/kiro/api-key\b}                       => '%%API_KEY_FILE%%' ],
+    [ qr{/etc/nginx/kiro/api-key(?:-one|-two)?;}          => '%%API_KEY_FILE%%;' ],
+    [ qr{/etc/nginx/kiro/other-key\.conf\b}              => '%%FILES%%/other-key.conf' ],
+    [ qr{\b127\.0\.0\.1:8080\b}                           => '%%OTHER%%' ],
     [ qr{/etc/nginx/kiro/kiro-auth-token\.json\b}         => '%%CREDENTIALS%%' ],
     [ qr{/etc/nginx/kiro/keys\b}                          => '%%FILES%%/keys' ],
     [ qr{/etc/nginx/kiro/callers\.map\b}                   => '%%FILES%%/callers.map' ],
@@ -37,6 +40,9 @@ sub example {
     my @left = grep { !/^\s*#/ && m{\s/(?:etc|var|usr)/} } split /\n/, $http;
     is("@left", '', "$name: every place is known here");
     my $t = Test::Kiro->new(conf => $http, %o);
+    my $other = $t->{other} = Test::Kiro::Provider->new($t);
+    $t->{vars} = { OTHER => '127.0.0.1:' . $other->port };
+    Test::Kiro::spew("$t->{dir}/files/other-key.conf", "proxy_set_header Authorization \"Bearer other-SECRET\";\n", 0600);
     Test::Kiro::spew("$t->{dir}/files/keys", join '', map { "$_:" . sha256_hex("sk-$_") . "\n" } qw(alice bob));
     $t->start_sim;
     Test::Kiro::spew("$t->{dir}/files/callers.map", "alice $t->{simulator}{api_key};\n", 0600);
@@ -78,6 +84,20 @@ ok(Test::Kiro::wait_for(5, sub { 5 == (() = Test::Kiro::slurp("$t->{dir}/logs/ki
 $line =~ s{/var/log/nginx/}{$t->{dir}/logs/};
 my $bill = eval { json(scalar qx{$line}) };
 is_deeply({ map { ($_ => $bill->{$_}) } qw(alice bob) }, \%want, 'the bill') or diag $line, explain $bill;
+$t->stop;
+
+# --- a fallback ------------------------------------------------------------
+
+$t = example('fallback', allow => qr{kiro_account "\w+": its quota});
+$t->openai_object($t->openai(scripted('500', '500', 'ok'), bearer('sk-alice')), 'fallback: the second account');
+my $last = $t->openai(scripted('quota', 'quota'), bearer('sk-bob'));
+is(json($last->{body})->{from}, 'elsewhere', 'fallback: the other provider') or diag($last->{body});
+my ($asked) = $t->{other}->requests;
+is($asked->{headers}{authorization}, 'Bearer other-SECRET', 'fallback: with its own key');
+is($asked->{headers}{'x-api-key'}, undef, '... and no other');
+$t->openai(scripted('quota'), headers => [ 'x-api-key' => 'sk-alice' ]);
+is(scalar(grep { json($_->{headers}) =~ /sk-/ } $t->{other}->requests), 0, '... whichever header it came in');
+like(Test::Kiro::slurp("$t->{dir}/logs/kiro.log"), qr/ alice 200 two fallback=upstream_error .*\n.* bob 200 two fallback=quota, quota /, 'fallback: the log');
 $t->stop;
 
 # --- callers' own keys -----------------------------------------------------

@@ -408,6 +408,7 @@ typedef struct {
 #if (NGX_THREADS)
     ngx_thread_pool_t               *thread_pool;
 #endif
+    ngx_array_t                     *fallbacks;   /* to be checked */
     ngx_uint_t                       enabled;     /* unsigned  enabled:1; */
     ngx_uint_t                       metrics;     /* unsigned  metrics:1; */
 } ngx_http_kiro_main_conf_t;
@@ -449,6 +450,8 @@ typedef struct {
     ngx_http_complex_value_t        *pass;
     ngx_array_t                     *peers;       /* ngx_http_kiro_peer_t */
     ngx_str_t                        location;    /* prefix of the routes */
+    ngx_str_t                        fallback;    /* "@name" */
+    ngx_uint_t                       fallback_causes;
     ngx_array_t                     *places;      /* of a server: ngx_str_t */
 
     ngx_array_t                     *keys;        /* ngx_http_kiro_key_t */
@@ -550,6 +553,7 @@ typedef struct {
 struct ngx_http_kiro_ctx_s {
     ngx_http_request_t              *request;     /* the main request */
     ngx_http_kiro_loc_conf_t        *conf;
+    ngx_http_kiro_ctx_t             *before;      /* kiro_fallback */
     ngx_http_kiro_peer_t            *peer;
     ngx_http_kiro_region_t          *region;      /* of this attempt */
     kiro_api                         api;
@@ -627,6 +631,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         answered:1;  /* by the service */
     unsigned                         early:1;     /* headers before an answer */
     unsigned                         left:1;      /* the client, before the end */
+    unsigned                         fell:1;      /* another location's now */
     unsigned                         count_only:1;
     unsigned                         settled:1;   /* lost calls are noted */
     unsigned                         filter:1;    /* kiro_filter */
@@ -665,6 +670,7 @@ ngx_int_t ngx_http_kiro_count(ngx_http_request_t *r);
 ngx_http_kiro_peer_t *ngx_http_kiro_find_peer(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 ngx_http_kiro_ctx_t *ngx_http_kiro_create_ctx(ngx_http_request_t *r);
+void ngx_http_kiro_ctx_cleanup(void *data);
 
 /* ngx_http_kiro_access.c */
 ngx_int_t ngx_http_kiro_access_handler(ngx_http_request_t *r);
@@ -735,6 +741,7 @@ ngx_int_t ngx_http_kiro_peer_init(ngx_http_request_t *r,
 /* ngx_http_kiro_exchange.c */
 void ngx_http_kiro_exchange_start(ngx_http_request_t *r);
 void ngx_http_kiro_exchange_wake(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_exchange_leave(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_exchange_launch(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_park(ngx_http_request_t *r);
@@ -753,6 +760,17 @@ void ngx_http_kiro_exchange_complete(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_exchange_finish(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
+
+/* ngx_http_kiro_fallback.c */
+char *ngx_http_kiro_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_kiro_fallback_check(ngx_conf_t *cf,
+    ngx_http_kiro_main_conf_t *kmcf);
+ngx_uint_t ngx_http_kiro_fall_back(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+ngx_http_kiro_ctx_t *ngx_http_kiro_fallen(ngx_http_request_t *r);
+ngx_uint_t ngx_http_kiro_fallback_place(ngx_http_request_t *r);
+ngx_int_t ngx_http_kiro_fallback_why(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, ngx_str_t *value);
 
 /* ngx_http_kiro_ping.c */
 void ngx_http_kiro_ping_init(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx);

@@ -583,6 +583,15 @@ ngx_http_kiro_exchange_cleanup(void *data)
     ctx->left = (ctx->state != NGX_HTTP_KIRO_DONE);
     ctx->state = NGX_HTTP_KIRO_DONE;
 
+    ngx_http_kiro_exchange_leave(ctx);
+}
+
+
+/* nothing waits, runs or is kept for the request any more */
+
+void
+ngx_http_kiro_exchange_leave(ngx_http_kiro_ctx_t *ctx)
+{
     ngx_http_kiro_unwait(ctx);
     ngx_http_kiro_hang_up(ctx);
     ngx_http_kiro_state_leave(ctx);

@@ -57,6 +57,10 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return;
     }
 
+    if (ngx_http_kiro_fall_back(r, ctx)) {
+        return;
+    }
+
     ngx_http_kiro_ping_stop(ctx);
 
     /* delays are the service's to name, but for Codex a 429 without is final */

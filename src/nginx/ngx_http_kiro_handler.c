@@ -12,7 +12,6 @@ static ngx_int_t ngx_http_kiro_parse(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 static ngx_int_t ngx_http_kiro_copy_body(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
-static void ngx_http_kiro_ctx_cleanup(void *data);
 
 
 /* more are reported to be refused, in words that do not say so */
@@ -38,7 +37,20 @@ ngx_http_kiro_create_ctx(ngx_http_request_t *r)
 
     ctx->request = r;
     ctx->conf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
-    ctx->api = ngx_http_kiro_dialect(r);
+    ctx->before = ngx_http_kiro_fallen(r);
+
+    if (ctx->before) {
+
+        /* one request for its client, whatever the location */
+
+        ctx->api = ctx->before->api;
+        ctx->client = ctx->before->client;
+        ctx->has_id = ctx->before->has_id;
+        ngx_memcpy(ctx->id, ctx->before->id, sizeof(ctx->id));
+
+    } else {
+        ctx->api = ngx_http_kiro_dialect(r);
+    }
 
     /* log variables read the core's objects: they live as long as the pool */
 
@@ -58,7 +70,7 @@ ngx_http_kiro_create_ctx(ngx_http_request_t *r)
 }
 
 
-static void
+void
 ngx_http_kiro_ctx_cleanup(void *data)
 {
     ngx_http_kiro_ctx_t *ctx = data;

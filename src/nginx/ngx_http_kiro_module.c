@@ -105,6 +105,13 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       0,
       NULL },
 
+    { ngx_string("kiro_fallback"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_kiro_fallback,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("kiro_retries"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
@@ -367,6 +374,8 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
      *     conf->pass = NULL;
      *     conf->peers = NULL;
      *     conf->location = { 0, NULL };
+     *     conf->fallback = { 0, NULL };
+     *     conf->fallback_causes = 0;
      *     conf->default_model = { 0, NULL };
      */
 
@@ -442,6 +451,11 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               KIRO_TOOLS_COMPLETE);
     ngx_conf_merge_uint_value(conf->unknown_model, prev->unknown_model, 0);
     ngx_conf_merge_uint_value(conf->filter, prev->filter, 0);
+
+    if (conf->fallback.data == NULL) {
+        conf->fallback = prev->fallback;
+        conf->fallback_causes = prev->fallback_causes;
+    }
 
     if (conf->buffer_size < 1024) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -589,6 +603,10 @@ ngx_http_kiro_postconfiguration(ngx_conf_t *cf)
         }
 
         *h = ngx_http_kiro_stats_handler;
+    }
+
+    if (ngx_http_kiro_fallback_check(cf, kmcf) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     return ngx_http_kiro_filter_init(cf);

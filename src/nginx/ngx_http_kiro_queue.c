@@ -566,7 +566,7 @@ ngx_http_kiro_queue_sweep(ngx_http_kiro_account_t *account)
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
     for (i = 0, dead = 0; i < n; i++) {
-        if (kill(pid[i], 0) == -1 && ngx_errno == ESRCH) {
+        if (ngx_http_kiro_worker_gone(pid[i])) {
             pid[dead++] = pid[i];
         }
     }

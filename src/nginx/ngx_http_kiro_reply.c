@@ -69,7 +69,7 @@ ngx_http_kiro_drop_reply(ngx_http_kiro_ctx_t *ctx)
 }
 
 
-/* of all attempts */
+/* of all attempts, also of those before a fallback */
 
 double
 ngx_http_kiro_credits(ngx_http_kiro_ctx_t *ctx)
@@ -89,5 +89,5 @@ ngx_http_kiro_credits(ngx_http_kiro_ctx_t *ctx)
         credits += info.credits;
     }
 
-    return credits;
+    return ctx->before ? credits + ngx_http_kiro_credits(ctx->before) : credits;
 }

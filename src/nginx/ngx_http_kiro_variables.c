@@ -32,7 +32,8 @@ typedef enum {
     NGX_HTTP_KIRO_VAR_CONVERSATION,
     NGX_HTTP_KIRO_VAR_NOTICE,
     NGX_HTTP_KIRO_VAR_LOST_CALLS,
-    NGX_HTTP_KIRO_VAR_QUEUE_TIME
+    NGX_HTTP_KIRO_VAR_QUEUE_TIME,
+    NGX_HTTP_KIRO_VAR_FALLBACK
 } ngx_http_kiro_variable_e;
 
 
@@ -79,6 +80,7 @@ static ngx_http_variable_t  ngx_http_kiro_vars[] = {
     ngx_http_kiro_var("kiro_notice", NGX_HTTP_KIRO_VAR_NOTICE),
     ngx_http_kiro_var("kiro_lost_calls", NGX_HTTP_KIRO_VAR_LOST_CALLS),
     ngx_http_kiro_var("kiro_queue_time", NGX_HTTP_KIRO_VAR_QUEUE_TIME),
+    ngx_http_kiro_var("kiro_fallback", NGX_HTTP_KIRO_VAR_FALLBACK),
 
       ngx_http_null_variable
 };
@@ -123,6 +125,10 @@ ngx_http_kiro_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     ctx = ngx_http_get_module_ctx(r->main, ngx_http_kiro_module);
 
     if (ctx == NULL) {
+        ctx = ngx_http_kiro_fallen(r->main);
+    }
+
+    if (ctx == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -158,8 +164,19 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 {
     double                      credits;
     kiro_reply_info             info;
+    ngx_msec_t                  ms;
+    ngx_uint_t                  n;
     kiro_failure_kind           kind;
+    ngx_http_kiro_ctx_t        *asked, *c;
     ngx_http_kiro_state_view_t  view;
+
+    /* after kiro_fallback: the last account that was to answer */
+
+    asked = ctx;
+
+    while (asked->peer == NULL && asked->before) {
+        asked = asked->before;
+    }
 
     switch (data) {
 
@@ -168,7 +185,7 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_MODEL:
-        *value = ctx->model;
+        *value = asked->model;
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_CLIENT:
@@ -176,60 +193,63 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_ACCOUNT:
-        *value = ctx->account;
+        *value = asked->account;
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_ACCOUNT_STATE:
-        if (ctx->peer == NULL || ctx->caller) {
+        if (asked->peer == NULL || asked->caller) {
             return NGX_DECLINED;
         }
 
-        ngx_http_kiro_state_view(ctx->peer->account, &view);
+        ngx_http_kiro_state_view(asked->peer->account, &view);
 
         value->data = (u_char *) view.name;
         value->len = ngx_strlen(view.name);
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_CONVERSATION:
-        *value = ctx->conversation;
+        *value = asked->conversation;
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_NOTICE:
-        *value = ctx->notice;
+        *value = asked->notice;
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_LOST_CALLS:
-        *value = ctx->lost;
+        *value = asked->lost;
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_STREAM:
-        if (ctx->kreq == NULL) {
+        if (asked->kreq == NULL) {
             return NGX_DECLINED;
         }
 
-        value->data = (u_char *) (ctx->stream ? "1" : "0");
+        value->data = (u_char *) (asked->stream ? "1" : "0");
         value->len = 1;
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_ATTEMPTS:
-        if (ctx->kreq == NULL) {
+        if (asked->kreq == NULL) {
             return NGX_DECLINED;
         }
 
-        return ngx_http_kiro_variable_number(r, value, "%.0f",
-                                             (double) ctx->attempts);
+        for (n = 0, c = ctx; c; c = c->before) {
+            n += c->attempts;
+        }
+
+        return ngx_http_kiro_variable_number(r, value, "%.0f", (double) n);
 
     case NGX_HTTP_KIRO_VAR_RETRY_REASON:
-        if (ctx->retry_reason == NULL) {
+        if (asked->retry_reason == NULL) {
             return NGX_DECLINED;
         }
 
-        value->data = (u_char *) ctx->retry_reason;
+        value->data = (u_char *) asked->retry_reason;
         value->len = ngx_strlen(value->data);
         return NGX_OK;
 
     case NGX_HTTP_KIRO_VAR_FIRST_TOKEN_TIME:
-        if (!ctx->first_seen) {
+        if (!ctx->first_seen || ctx->fell) {
             return NGX_DECLINED;
         }
 
@@ -237,20 +257,30 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
                                              ctx->first_token / 1000.0);
 
     case NGX_HTTP_KIRO_VAR_QUEUE_TIME:
-        if (!ctx->queued) {
+        for (n = 0, ms = 0, c = ctx; c; c = c->before) {
+
+            n |= c->queued;
+            ms += c->queue_time;
+
+            if (c->in_queue) {
+                ms += ngx_current_msec - c->queue_since;
+            }
+        }
+
+        if (n == 0) {
             return NGX_DECLINED;
         }
 
-        return ngx_http_kiro_variable_number(r, value, "%.3f",
-                    (ctx->queue_time
-                     + (ctx->in_queue ? ngx_current_msec - ctx->queue_since
-                                      : 0))
-                    / 1000.0);
+        return ngx_http_kiro_variable_number(r, value, "%.3f", ms / 1000.0);
+
+    case NGX_HTTP_KIRO_VAR_FALLBACK:
+        return ngx_http_kiro_fallback_why(r, ctx, value);
 
     case NGX_HTTP_KIRO_VAR_ERROR:
 
         if (r->main->connection->timedout
-            && (ctx->left || ctx->failure.kind == KIRO_FAIL_NONE))
+            && (ctx->left || ctx->fell
+                || ctx->failure.kind == KIRO_FAIL_NONE))
         {
             ngx_str_set(value, "client_timeout");
             return NGX_OK;
@@ -263,6 +293,12 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         {
             ngx_str_set(value, "client_closed");
             return NGX_OK;
+        }
+
+        /* the answer is another location's */
+
+        if (ctx->fell) {
+            return NGX_DECLINED;
         }
 
         if (ctx->filter) {

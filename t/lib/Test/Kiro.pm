@@ -313,7 +313,7 @@ http {
         '"context":"\$kiro_context_percent","attempts":"\$kiro_attempts","why":"\$kiro_retry_reason",'
         '"ttft":"\$kiro_first_token_time","stop":"\$kiro_stop_reason","error":"\$kiro_error",'
         '"id":"\$kiro_request_id","conversation":"\$kiro_conversation","notice":"\$kiro_notice","lost":"\$kiro_lost_calls",'
-        '"queue":"\$kiro_queue_time",'
+        '"queue":"\$kiro_queue_time","fallback":"\$kiro_fallback",'
         '"upstream":"\$upstream_addr","upstream_status":"\$upstream_status","rt":"\$request_time"}';
     access_log %%DIR%%/logs/access.log kiro;
     client_body_temp_path %%DIR%%/temp/body;

@@ -113,7 +113,7 @@ sub cut {
     return;
 }
 
-sub DESTROY { my ($self) = @_; $self->stop if $self->{owner} == $$; return }
+sub DESTROY { my ($self) = @_; local $?; $self->stop if $self->{owner} == $$; return }
 
 # --- the name server -------------------------------------------------------
 
