@@ -142,6 +142,28 @@ for my $journal (qw(delete wal)) {
         $t->stop;
     }
 
+    # Workers are killed while they wait for the lock, behind the state file: others go on with it.
+    {
+        my $name = "$journal, kill -9";
+        my $t = setup($journal, account => 'write_back on;', allow => qr/exited on signal 9|locked by another program/);
+        my $state = "$t->{dir}/state/main.json";
+        my $cli = cli($t, hold => 'IMMEDIATE', 5 * $patience);
+        is(started($cli), 'held', "$name: it is locked");
+        expire($t);
+        my $x = $t->openai_x($name);
+        $t->turn(0.2, $x);
+        ok(Test::Kiro::wait_for(10 * $patience, sub { $t->turn(0.02, $x); -e $state }), "$name: the state is written");
+        my @old = $t->workers;
+        kill KILL => @old;
+        is(finish($cli, $name), 'released', "$name: the end of the transaction");
+        ok(Test::Kiro::wait_for(20 * $patience, sub { $t->grep_log(qr/has the refreshed token/) }), "$name: other workers write it");
+        requests($t, 2, "$name, afterwards");
+        is(intact($t, $name, $journal)->{login}{access_token}, sent($t), "$name: the database has the token in use");
+        is($t->stats->{refresh}, 1, "$name: from the one refresh");
+        is(cli_run($t, rotate => $t->{simulator}{port}), 'rotated', "$name: kiro-cli is still logged in");
+        $t->stop;
+    }
+
     # Somebody else rotates: between the auth host's answer and the commit nginx cannot know.
     for my $back ('on', 'off') {
         my $name = "$journal, write_back $back, theirs is on its way";

@@ -83,6 +83,10 @@ says('OIDC', 0, [$oidc], qr/^registration: +there, expires 2999/m, qr/^SSO regio
 Test::Kiro::spew($registration, json({ clientId => 'id', clientSecret => 'SECRETclient', expiresAt => $past }));
 says('OIDC, registration expired', 1, [$oidc], qr/^registration: +EXPIRED/m, qr/^refresh: +NOT possible: the client registration has expired/m);
 
+unlink $registration;
+says('OIDC without its registration', 1, [$oidc], qr/^registration: +missing$/m, qr/^refresh: +NOT possible: the client registration/m,
+    qr/^warning: +.*there is no .*\Q$hash\E\.json/m);
+
 # Permissions.
 chmod 0644, $social;
 says('read by all', 0, [$social], qr/^warning: +\Q$social\E can be read by everybody: chmod 600$/m);
