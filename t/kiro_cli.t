@@ -107,6 +107,7 @@ for my $journal (qw(delete wal)) {
             # kiro-cli goes on with what nginx wrote, and nginx with what kiro-cli wrote.
             expire($t);
             is(cli_run($t, rotate => $t->{simulator}{port}), 'rotated', "$name: kiro-cli is still logged in");
+            is(scalar($t->grep_log(qr/looks like the login of kiro-cli/)), 0, "$name: no hazard");
             requests($t, 2, "$name, after theirs");
             is(sent($t), show($t)->{login}{access_token}, "$name: its token is used");
             expire($t);
@@ -116,6 +117,7 @@ for my $journal (qw(delete wal)) {
         }
         else {
             is($now->{login}{refresh_token}, $t->{first}{refreshToken}, "$name: nothing was written");
+            is(scalar($t->grep_log(qr/\[notice\].*data\.sqlite3 looks like the login of kiro-cli/)), 1, "$name: the log names the hazard");
             expire($t);
             is(cli_run($t, rotate => $t->{simulator}{port}), 'logged out', "$name: the hazard that the docs tell of");
             requests($t, 2, "$name, with the state alone");
@@ -216,9 +218,10 @@ SKIP: {
             my $name = "$journal, other user" . ($live ? ', kiro-cli runs' : '');
             my $t = setup($journal, user => 'nobody', account => 'write_back on;', later => 1,
                 allow => qr/"write_back" cannot work|"write_back" failed: .*another user/);
-            # Everything can be read and written by everybody: that is no reason.
-            chmod 0777, "$t->{dir}/home" or die $!;
-            chmod 0666, $t->{db} or die $!;
+            # Their group can read and write everything: that is no reason.
+            chown 0, (getpwnam 'nobody')[3], "$t->{dir}/home", $t->{db};
+            chmod 0770, "$t->{dir}/home" or die $!;
+            chmod 0660, $t->{db} or die $!;
             my $end = "$t->{dir}/enough";
             my $cli = $live && cli($t, busy => $end);
             started($cli) if $cli;

@@ -76,8 +76,10 @@ std::optional<kiro_source_kind> kind_of(const kiro_source &source, kiro_failure 
 
 int run(const Arguments &given) {
     kiro_failure f{};
-    kiro_source source{KIRO_SOURCE_CREDENTIALS_FILE, given.path.c_str(),
-                       given.key.empty() ? nullptr : given.key.c_str()};
+    kiro_source source{};
+    source.kind = KIRO_SOURCE_CREDENTIALS_FILE;
+    source.path = given.path.c_str();
+    source.key = given.key.empty() ? nullptr : given.key.c_str();
     const auto kind = kind_of(source, &f);
     if (kind) {
         source.kind = *kind;
