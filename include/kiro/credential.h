@@ -135,6 +135,13 @@ typedef enum {
 kiro_refresh_verdict kiro_refresh_reply(kiro_credential *cred, int64_t now,
     int status, const char *body, size_t len, kiro_failure *f);
 
+/*
+ * Memory for secrets, in whole pages: it is in no core dump, and wiped when it is
+ * freed with the size that it was allocated with. NULL: out of memory.
+ */
+void *kiro_secret_alloc(size_t size);
+void kiro_secret_free(void *data, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

@@ -880,6 +880,12 @@ ngx_uint_t ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot,
     int64_t now);
 void ngx_http_kiro_token_dead(kiro_failure *f);
 
+/* ngx_http_kiro_secret.c */
+void *ngx_http_kiro_secret(ngx_pool_t *pool, size_t size);
+#if (NGX_SSL)
+void ngx_http_kiro_secret_ssl(ngx_ssl_t *ssl);
+#endif
+
 /* ngx_http_kiro_state.c */
 typedef struct {
     char                            *name;

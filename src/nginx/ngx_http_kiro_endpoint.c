@@ -250,6 +250,8 @@ ngx_http_kiro_endpoint_ssl(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
     cln->handler = ngx_ssl_cleanup_ctx;
     cln->data = account->ssl;
 
+    ngx_http_kiro_secret_ssl(account->ssl);
+
     if (account->ssl_trusted_certificate.len) {
 
         if (ngx_ssl_trusted_certificate(cf, account->ssl,

@@ -38,7 +38,6 @@ static void ngx_http_kiro_fetch_dummy_handler(ngx_event_t *wev);
 static ngx_msec_t ngx_http_kiro_fetch_left(ngx_http_kiro_fetch_t *fetch);
 static void ngx_http_kiro_fetch_finish(ngx_http_kiro_fetch_t *fetch,
     const char *error);
-static void ngx_http_kiro_fetch_wipe(ngx_connection_t *c);
 static u_char *ngx_http_kiro_fetch_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
 
@@ -197,6 +196,14 @@ ngx_http_kiro_fetch_connected(void *data, ngx_http_kiro_connect_t *connect,
 
     c->read->cancelable = fetch->cancelable;
     c->write->cancelable = fetch->cancelable;
+
+#if (NGX_SSL && defined SSL_OP_CLEANSE_PLAINTEXT)
+
+    if (c->ssl) {
+        SSL_set_options(c->ssl->connection, SSL_OP_CLEANSE_PLAINTEXT);
+    }
+
+#endif
 
     c->read->handler = ngx_http_kiro_fetch_read_handler;
     c->write->handler = ngx_http_kiro_fetch_write_handler;
@@ -382,7 +389,6 @@ ngx_http_kiro_fetch_finish(ngx_http_kiro_fetch_t *fetch, const char *error)
     }
 
     if (fetch->conn) {
-        ngx_http_kiro_fetch_wipe(fetch->conn->connection);
         ngx_http_kiro_conn_close(fetch->conn);
         fetch->conn = NULL;
     }
@@ -407,18 +413,6 @@ ngx_http_kiro_fetch_finish(ngx_http_kiro_fetch_t *fetch, const char *error)
     pool->log = ngx_cycle->log;
 
     ngx_destroy_pool(pool);
-}
-
-
-/* TLS has buffered the request, and with it tokens */
-
-static void
-ngx_http_kiro_fetch_wipe(ngx_connection_t *c)
-{
-    if (c->ssl && c->ssl->buf && c->ssl->buf->start) {
-        ngx_explicit_memzero(c->ssl->buf->start,
-                             c->ssl->buf->end - c->ssl->buf->start);
-    }
 }
 
 

@@ -323,7 +323,7 @@ ngx_http_kiro_models_page(ngx_http_kiro_models_t *job)
         return;
     }
 
-    job->request.data = ngx_pnalloc(job->pool, len);
+    job->request.data = ngx_http_kiro_secret(job->pool, len);
     if (job->request.data == NULL) {
         ngx_http_kiro_models_failed(job, "out of memory", 0);
         return;

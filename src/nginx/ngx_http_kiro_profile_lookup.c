@@ -231,7 +231,7 @@ ngx_http_kiro_profile_page(ngx_http_kiro_lookup_t *job)
         return;
     }
 
-    job->request.data = ngx_pnalloc(job->pool, len);
+    job->request.data = ngx_http_kiro_secret(job->pool, len);
     if (job->request.data == NULL) {
         ngx_http_kiro_profile_failed(job, "out of memory");
         return;

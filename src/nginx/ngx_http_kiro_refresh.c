@@ -164,7 +164,7 @@ ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job)
     }
 
     request.len = len;
-    request.data = ngx_pnalloc(job->pool, len);
+    request.data = ngx_http_kiro_secret(job->pool, len);
     if (request.data == NULL) {
         ngx_http_kiro_refresh_failed(job, "out of memory");
         return;

@@ -146,7 +146,7 @@ ngx_http_kiro_token_copy(ngx_http_kiro_account_t *account, ngx_pool_t *pool,
 
         size = len;
 
-        p = ngx_pnalloc(pool, size);
+        p = ngx_http_kiro_secret(pool, size);
         if (p == NULL) {
             kiro_failure_set(f, KIRO_FAIL_INTERNAL, "out of memory");
             return NGX_ERROR;

@@ -287,10 +287,20 @@ ngx_http_kiro_create_request(ngx_http_request_t *sr)
         }
     }
 
-    b = ngx_create_temp_buf(sr->pool, len);
+    b = ngx_calloc_buf(sr->pool);
     if (b == NULL) {
         return NGX_ERROR;
     }
+
+    b->start = ngx_http_kiro_secret(sr->pool, len);
+    if (b->start == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = b->start;
+    b->last = b->start;
+    b->end = b->start + len;
+    b->temporary = 1;
 
     b->last = ngx_sprintf(b->last, "POST %V%V HTTP/1.1" CRLF
                           "Host: %V" CRLF

@@ -6,6 +6,8 @@
 
 #include "ngx_http_kiro.h"
 
+#include <sys/mman.h>
+
 
 #define NGX_HTTP_KIRO_ZONE_MAGIC   0x6b69726fU    /* "kiro" */
 #define NGX_HTTP_KIRO_ZONE_LAYOUT  8
@@ -115,6 +117,14 @@ ngx_http_kiro_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     }
 
     zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+#ifdef MADV_DONTDUMP
+
+    /* there are tokens in it: no core dump has them, the workers' neither */
+
+    (void) madvise(shm_zone->shm.addr, shm_zone->shm.size, MADV_DONTDUMP);
+
+#endif
 
     /* whoever finds no room says so, and what it was for */
 

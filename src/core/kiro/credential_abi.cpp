@@ -190,4 +190,16 @@ kiro_refresh_verdict kiro_refresh_reply(kiro_credential *cred, int64_t now, int 
     }
 }
 
+void *kiro_secret_alloc(size_t size) {
+    try {
+        return kiro::kiro::allocate_secret(size);
+    } catch (const std::bad_alloc &) {
+        return nullptr;
+    }
+}
+
+void kiro_secret_free(void *data, size_t size) {
+    kiro::kiro::free_secret(data, size);
+}
+
 } // extern "C"

@@ -1,4 +1,4 @@
-// Bytes that must not outlive their owner in freed memory.
+// Bytes that must not outlive their owner in freed memory, nor appear in a core dump.
 #ifndef KIRO_CORE_KIRO_SECRET_H
 #define KIRO_CORE_KIRO_SECRET_H
 
@@ -11,17 +11,18 @@
 
 namespace kiro::kiro {
 
+// Whole pages that no core dump has; throws std::bad_alloc. Freed ones are wiped.
+void *allocate_secret(std::size_t n);
+void free_secret(void *p, std::size_t n) noexcept;
+
 template <class T> struct WipingAllocator {
     using value_type = T;
 
     WipingAllocator() = default;
     template <class U> WipingAllocator(const WipingAllocator<U> &) {}
 
-    T *allocate(std::size_t n) { return static_cast<T *>(::operator new(n * sizeof(T))); }
-    void deallocate(T *p, std::size_t n) {
-        OPENSSL_cleanse(p, n * sizeof(T));
-        ::operator delete(p);
-    }
+    T *allocate(std::size_t n) { return static_cast<T *>(allocate_secret(n * sizeof(T))); }
+    void deallocate(T *p, std::size_t n) { free_secret(p, n * sizeof(T)); }
     template <class U> bool operator==(const WipingAllocator<U> &) const { return true; }
 };
 
