@@ -185,6 +185,8 @@ sub of { my ($path) = @_; return sub { $_->{uri} eq $path } }
         location => 'kiro_retries 0; kiro_fallback @second;', http => account('second', 'kiro_concurrency 4;') . 'limit_req_zone $uri zone=l:64k rate=100r/s;',
         server => (Test::Kiro::nginx_version() >= 1_025_001 ? "listen 127.0.0.1:$two; http2 on;" : "listen 127.0.0.1:$two http2;") . q(
             location @second { kiro_pass second; kiro_retries 0; kiro_fallback @other; limit_req zone=l burst=5; }
+            location = /metrics { kiro_metrics; }
+            location /origins/v1/ { kiro_pass main; kiro_retries 0; kiro_fallback @other; kiro_cors_origin https://page.example; }
             location /circle/v1/ { kiro_pass main; kiro_retries 0; kiro_fallback @circle; }
             location @circle { kiro_pass second; kiro_retries 0; kiro_fallback @circle; }
             location /closed/v1/ { kiro_pass main; kiro_retries 0; kiro_fallback @closed; }
@@ -221,6 +223,21 @@ sub of { my ($path) = @_; return sub { $_->{uri} eq $path } }
     like($x->{body}, qr/elsewhere/, 'both failed, the third one answers');
     my ($chain) = logged($t, 1, sub { $_->{fallback} =~ /,/ });
     is("$chain->{fallback} | $chain->{attempts} | $chain->{account}", 'quota, upstream_error | 2 | second', 'the log');
+
+    # Scripts of other origins, metrics.
+    for my $path ('/plain', '/dead', '/origins') {
+        my @h = $t->openai(scripted('quota'), path => "$path/v1/chat/completions", headers => [ Origin => 'https://page.example' ])->{head}
+            =~ /^(Access-Control-Allow-Origin: .*?)\r?$/mg;
+        is("@h", $path eq '/origins' ? 'Access-Control-Allow-Origin: https://page.example'
+            : $path eq '/plain' ? 'Access-Control-Allow-Origin: https://elsewhere.example' : '', "$path: who may read it");
+    }
+    my $counted = $t->get('/metrics')->{body};
+    my $sum = 0;
+    $sum += $1 while $counted =~ /^kiro_requests_total\{[^}]*account="(?:main|second)"[^}]*\} (\d+)$/mg;
+    is($sum, scalar(logged($t, 10, sub { $_->{uri} ne '/metrics' })), 'each request is counted once');
+    like($counted, qr/^kiro_requests_total\{[^}]*account="main"[^}]*status="200"[^}]*\} 2$/m, 'as one of the account that was to answer');
+
+    ok(Test::Kiro::wait_for(5 * $p, sub { $t->get('/metrics')->{body} =~ /^kiro_open_requests 0$/m }), 'none is open');
 
     my $before = $t->stats->{generate};
     $t->error_shape($t->anthropic(scripted('quota'), path => '/circle/v1/messages'), 'anthropic', 402, 'a circle ends');

@@ -206,6 +206,7 @@ ngx_http_kiro_fall_back(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     ctx->fell = 1;
 
     ngx_http_kiro_exchange_leave(ctx);
+    ngx_http_kiro_stats_end(ctx);
 
     /* the attempts' upstream is not the one of the answer */
 
@@ -277,9 +278,22 @@ ngx_http_kiro_fallen(ngx_http_request_t *r)
 }
 
 
-/* is the request in the location that it fell back to? */
+/* the context of the last account that was to answer, if there was any */
 
-ngx_uint_t
+ngx_http_kiro_ctx_t *
+ngx_http_kiro_asked(ngx_http_kiro_ctx_t *ctx)
+{
+    while (ctx->peer == NULL && ctx->before) {
+        ctx = ctx->before;
+    }
+
+    return ctx;
+}
+
+
+/* is the request in the location that it fell back to, and from where? */
+
+ngx_http_kiro_ctx_t *
 ngx_http_kiro_fallback_place(ngx_http_request_t *r)
 {
     ngx_http_kiro_ctx_t       *ctx;
@@ -288,12 +302,13 @@ ngx_http_kiro_fallback_place(ngx_http_request_t *r)
     ctx = ngx_http_kiro_fallen(r);
 
     if (ctx == NULL) {
-        return 0;
+        return NULL;
     }
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    return ngx_http_kiro_fallback_same(&clcf->name, &ctx->conf->fallback);
+    return ngx_http_kiro_fallback_same(&clcf->name, &ctx->conf->fallback)
+           ? ctx : NULL;
 }
 
 

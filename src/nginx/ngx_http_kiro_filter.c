@@ -21,6 +21,8 @@
 static ngx_int_t ngx_http_kiro_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_kiro_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_http_kiro_filter_cors(ngx_http_request_t *r,
+    ngx_http_kiro_loc_conf_t *klcf);
 static ngx_int_t ngx_http_kiro_filter_begin(ngx_http_request_t *r,
     ngx_http_kiro_loc_conf_t *klcf);
 static void ngx_http_kiro_filter_input(ngx_http_request_t *r,
@@ -47,9 +49,7 @@ ngx_http_kiro_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    if ((klcf->pass || klcf->filter)
-        && ngx_http_kiro_cors_headers(r, klcf) != NGX_OK)
-    {
+    if (ngx_http_kiro_filter_cors(r, klcf) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -64,6 +64,54 @@ ngx_http_kiro_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/* to a page of another origin an answer after a fallback is as any other one */
+
+static ngx_int_t
+ngx_http_kiro_filter_cors(ngx_http_request_t *r, ngx_http_kiro_loc_conf_t *klcf)
+{
+    ngx_uint_t            i;
+    ngx_list_part_t      *part;
+    ngx_table_elt_t      *h;
+    ngx_http_kiro_ctx_t  *from;
+
+    from = ngx_http_kiro_fallback_place(r);
+
+    if (from == NULL) {
+        return klcf->pass || klcf->filter ? ngx_http_kiro_cors_headers(r, klcf)
+                                          : NGX_OK;
+    }
+
+    while (from->before) {
+        from = from->before;
+    }
+
+    if (from->conf->origins == NULL) {
+        return NGX_OK;
+    }
+
+    /* two of them are as bad as none */
+
+    part = &r->headers_out.headers.part;
+
+    for ( /* void */ ; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len > sizeof("access-control-") - 1
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "access-control-",
+                                   sizeof("access-control-") - 1)
+                   == 0)
+            {
+                h[i].hash = 0;
+            }
+        }
+    }
+
+    return ngx_http_kiro_cors_headers(r, from->conf);
 }
 
 

@@ -69,7 +69,7 @@ ngx_http_kiro_special(ngx_http_request_t *r, ngx_http_kiro_loc_conf_t *klcf)
     }
 
     return klcf->pass || ngx_http_kiro_special_place(r)
-           || ngx_http_kiro_fallback_place(r);
+           || ngx_http_kiro_fallback_place(r) != NULL;
 }
 
 

@@ -205,6 +205,10 @@ ngx_http_kiro_stats_handler(ngx_http_request_t *r)
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
     ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
 
+    if (ctx == NULL) {
+        ctx = ngx_http_kiro_fallen(r);
+    }
+
     if (ctx == NULL && klcf->pass == NULL) {
         return NGX_OK;
     }
@@ -230,7 +234,7 @@ ngx_http_kiro_stats_handler(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    if (ctx->first_seen) {
+    if (ctx->first_seen && !ctx->fell) {
         ngx_http_kiro_stats_observe(&s->first_token,
                                     ngx_http_kiro_stats_first_token,
                                     ctx->first_token);
@@ -271,6 +275,8 @@ ngx_http_kiro_stats_series(ngx_http_kiro_zone_t *zone, ngx_http_kiro_ctx_t *ctx)
     ngx_memzero(&key, offsetof(ngx_http_kiro_series_t, requests));
 
     if (ctx) {
+        ctx = ngx_http_kiro_asked(ctx);
+
         key.api = ctx->api + 1;
 
         len = ngx_min(ctx->account.len, NGX_HTTP_KIRO_NAME_MAX);

@@ -172,11 +172,7 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 
     /* after kiro_fallback: the last account that was to answer */
 
-    asked = ctx;
-
-    while (asked->peer == NULL && asked->before) {
-        asked = asked->before;
-    }
+    asked = ngx_http_kiro_asked(ctx);
 
     switch (data) {
 

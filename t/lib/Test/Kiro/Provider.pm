@@ -63,7 +63,7 @@ sub _answer {
         return 1;
     }
     my $text = json({ from => 'elsewhere', md5 => md5_hex($body) });
-    syswrite $c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Elsewhere: yes\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
+    syswrite $c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Elsewhere: yes\r\nAccess-Control-Allow-Origin: https://elsewhere.example\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
     return 1;
 }
 
