@@ -309,6 +309,36 @@ for my $holder (qw(doomed other)) {
     $t->stop;
 }
 
+# --- with the account's states -----------------------------------------------------------------------------------------
+
+{
+    my $t = Test::Kiro->new(account => 'kiro_concurrency 1 queue=20;', location => 'kiro_retries 3; kiro_early_headers off;',
+        allow => qr{kiro_account "main": its quota}, listen => 'reuseport')->start;
+
+    # A pause of the account is spent without a place, and who waited is served afterwards.
+    my @x = map { $t->openai_x(scripted({ status => 429, reason => 'USER_REQUEST_RATE_EXCEEDED', retry_after_ms => 900, delay_ms => 300 }, 'ok')) } 1;
+    $t->turn(0.1, @x);
+    push @x, map { $t->openai_x(scripted({ words => 2 })) } 1 .. 5;
+    my $held;
+    Test::Kiro::wait_for(5 * $patience, sub { $t->turn(0.02, @x); $held = json($t->get('/health')->{body})->{accounts}[0]; $held->{state} eq 'cooling_down' });
+    calls_become($t, '0 0', 'nobody has or waits for a place while the account cools down', @x);
+    $t->run(30, @x);
+    is(texts(@x), join(' ', (200) x 6), 'all are served');
+    is($t->stats->{open_streams_max}, 1, 'one after the other');
+
+    # A quota that is found used up: who waited is told, and nobody calls any more.
+    $t->sim(POST => 'reset');
+    @x = $t->openai_x(scripted({ status => 402, delay_ms => 700 }));
+    $t->turn(0.2, @x);
+    push @x, map { $t->openai_x(scripted('ok')) } 1 .. 5;
+    $t->run(30, @x);
+    is(texts(@x), join(' ', (429) x 6), 'all are refused');
+    is(json($x[-1]{body})->{error}{code}, 'insufficient_quota', 'for the true reason');
+    is($t->stats->{generate}, 1, 'by one call');
+    is(calls($t), '0 0', 'all places are free');
+    $t->stop;
+}
+
 # --- the directive ------------------------------------------------------------------------------------------------------
 
 for my $bad (
