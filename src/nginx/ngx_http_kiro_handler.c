@@ -77,14 +77,6 @@ ngx_http_kiro_ctx_cleanup(void *data)
 
     ngx_http_kiro_stats_end(ctx);
 
-    /* a key that is passed through is in the client's headers: not ours */
-
-    if (ctx->token.token.len
-        && ctx->conf->auth != NGX_HTTP_KIRO_AUTH_PASSTHROUGH)
-    {
-        ngx_explicit_memzero(ctx->token.token.data, ctx->token.token.len);
-    }
-
     kiro_reply_free(ctx->reply);
     kiro_reply_free(ctx->first_reply);
     kiro_request_free(ctx->kreq);
