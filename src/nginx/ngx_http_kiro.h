@@ -31,6 +31,7 @@
 /* limits of what a slot of the zone holds */
 #define NGX_HTTP_KIRO_NAME_MAX       64
 #define NGX_HTTP_KIRO_FINGERPRINT_MAX  64
+#define NGX_HTTP_KIRO_MARGIN         5000     /* ms, a token is not sent any more */
 #define NGX_HTTP_KIRO_TOKEN_MAX      8192
 #define NGX_HTTP_KIRO_ARN_MAX        320
 #define NGX_HTTP_KIRO_RECORD_MAX     24576

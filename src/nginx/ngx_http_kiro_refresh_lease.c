@@ -153,6 +153,14 @@ ngx_http_kiro_refresh_duty(ngx_http_kiro_account_t *account, int64_t now,
         early = slot->lifetime / 2;
     }
 
+    /* one that is not sent any more is due, but for such short lives */
+
+    if (early < NGX_HTTP_KIRO_MARGIN
+        && (slot->lifetime == 0 || slot->lifetime > 2 * NGX_HTTP_KIRO_MARGIN))
+    {
+        early = NGX_HTTP_KIRO_MARGIN;
+    }
+
     if ((refused || (data->expires && data->expires - now <= early))
         && (ngx_msec_int_t) (slot->next_try - ngx_current_msec) <= 0)
     {

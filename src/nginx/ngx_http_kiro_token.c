@@ -10,7 +10,6 @@
 
 #define NGX_HTTP_KIRO_POLL    25      /* ms, waiters look at the version */
 #define NGX_HTTP_KIRO_TICK    1000    /* ms, early refresh */
-#define NGX_HTTP_KIRO_MARGIN  5000    /* ms, a token this old is not sent */
 #define NGX_HTTP_KIRO_FRESH   30000   /* ms, between refreshes in vain */
 #define NGX_HTTP_KIRO_FRESH_MAX  600000
 
