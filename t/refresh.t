@@ -54,4 +54,19 @@ for my $login (qw(credentials_file oidc refresh_token_file)) {
     $t->stop;
 }
 
+# More requests at once than a worker keeps memory for: each has its own token, and gives it back.
+{
+    my $t = Test::Kiro->new(login => 'credentials_file', workers => 1)->start;
+    for my $round (1, 2) {
+        my @x = map { $t->openai_x(scripted({ hold => 'crowd', words => 2 })) } 1 .. 300;
+        $t->turn(0.1, @x) until Test::Kiro::wait_for(0.1, sub { ($t->stats->{held}{crowd} // 0) == 300 }) || $x[0]{done};
+        $t->sim(POST => 'release');
+        $t->run(60, @x);
+        is(scalar(grep { ($_->{status} // 0) == 200 } @x), 300, "a crowd, round $round: all are served");
+    }
+    is(scalar(keys %{ { map { $_->{headers}{authorization} => 1 } $t->seen } }), 1, 'a crowd: with the one token');
+    is($t->stats->{refresh}, 0, 'a crowd: which was never refused');
+    $t->stop;
+}
+
 done_testing;
