@@ -26,6 +26,7 @@ for my $api (qw(openai anthropic)) {
             is($have->(), $n, "$name: and no more");
             ok(!$x->{done}, "$name: the stream is open");
 
+            Test::Kiro::wait_for(20 * Test::Kiro::patience(), sub { $t->stats->{held}{$hold} });
             $t->sim(POST => 'release', { name => $hold });
             $t->run($x);
             my $s = $api eq 'openai' ? $t->openai_stream($x, $name) : $t->anthropic_stream($x, $name);
