@@ -377,7 +377,8 @@ inline std::optional<Seen> judge_mode(const Mode &mode, const Asking &asking, co
                                       std::string_view bytes, const Delivery &delivery,
                                       const RandomReply *sent, std::size_t max_collect) {
     Delivery bytewise;
-    bytewise.pieces = {1};
+    bytewise.pieces.assign(2000, 1);
+    bytewise.pieces.push_back(7); // of long answers, to have time for more of them
     bytewise.broken = delivery.broken;
     bytewise.incremental = delivery.incremental;
     const Played slow = play(mode, request, bytes, bytewise, max_collect);
@@ -474,8 +475,8 @@ inline void judge(std::string_view bytes, const Delivery &delivery, std::size_t 
                 // No stop text reaches over a call, and one in parts stands in front of what came meanwhile.
                 need(!fails || !seen->stop_text.empty(), "only the incremental stream fails, asked for",
                      asking.name);
-                if (asking.exact) { // elsewhere the call's place decides what counts for a limit or begins a
-                                    // line
+                // Where it stands also decides what counts for a limit, or begins a line.
+                if (asking.exact) {
                     judge_same_incremental(*streamed, *seen);
                 }
             }
