@@ -266,6 +266,87 @@ for my $name (sort keys %KIND) {
     $t->stop;
 }
 
+# --- what is no longer true -------------------------------------------------------------------------------------------
+
+# A refusal of the login before says nothing about this one.
+{
+    my $t = begin(account => 'quota_retry 300s;');
+    my $key = $t->sim(POST => 'tokens', { api_key => JSON::PP::true })->{api_key};
+    $t->secret($key);
+    my @late = map { $t->openai_x(scripted({ delay_ms => 3000 * $p, status => 402 })) } 1 .. 6;
+    $t->turn(0.5 * $p, @late);
+    is($t->stats->{generate}, 6, 'another login: requests of the old one are on their way');
+    Test::Kiro::spew($t->{simulator}{api_key_file}, "$key\n", 0600);
+    $t->reload;
+    $t->openai_object($t->openai(scripted('ok')), 'another login: serves');
+    $t->run(60, @late);
+    $t->error_shape($_, 'openai', 429, 'another login: the old one is refused') for @late;
+    is(health($t, 200, 'another login')->{state}, 'ok', 'another login: is not held for it');
+    $t->openai_object($t->openai(scripted('ok')), 'another login: still serves');
+    $t->stop;
+}
+
+# Refusals of the same moment are one: no time is doubled for them.
+{
+    my $t = begin(account => 'quota_retry 300s;');
+    my @all = map { $t->openai_x(scripted({ delay_ms => 500 * $p, status => 402 })) } 1 .. 24;
+    $t->run(60, @all);
+    my $left = health($t, 503, 'refused at once')->{state_ends_in};
+    ok($left > 0 && $left <= 300, 'refused at once: the time is not doubled') or diag($left);
+    is(scalar(() = $t->grep_log(qr/its quota is used up still/)), 0, 'refused at once: nobody was a probe');
+
+    # Nobody has to wait: off, and a reload.
+    $t->{account} = 'quota_retry off;';
+    $t->write_config;
+    $t->reload;
+    is(health($t, 200, 'switched off')->{state}, 'ok', 'switched off: ok');
+    $t->openai_object($t->openai(scripted('ok')), 'switched off: requests ask for themselves');
+    $t->{account} = 'quota_retry 300s;';
+    $t->write_config;
+    $t->reload;
+    is(health($t, 200, 'switched on again')->{state}, 'ok', 'switched on again: the answer ended the state');
+    $t->stop;
+}
+{
+    my $t = begin(location => 'kiro_retries 0;');
+    $t->run(60, map { $t->openai_x(scripted({ delay_ms => 500 * $p, status => 429, reason => undef })) } 1 .. 16);
+    my $left = health($t, 200, 'a burst')->{state_ends_in} // 0;
+    cmp_ok($left, '<=', 2, 'a burst of 429 is one row');
+    sleep 2.2;
+    $t->error_shape($t->openai(scripted({ status => 429, reason => undef })), 'openai', 429, 'after it one more');
+    $left = health($t, 200, 'one more')->{state_ends_in} // 0;
+    cmp_ok($left, '<=', 4, '... doubles the time once');
+
+    # A delay that nobody can mean is cut.
+    sleep 4.2;
+    $t->openai(scripted({ status => 429, headers => { 'Retry-After' => 10 * 86_400 } }));
+    $left = health($t, 200, 'ten days')->{state_ends_in} // 0;
+    ok($left > 3000 && $left <= 3600, 'a delay of ten days is an hour') or diag($left);
+    $t->stop;
+}
+
+# A probe that dies with its worker, and one whose answer breaks.
+{
+    my $wait = 2 * $p;
+    my $t = begin(account => "quota_retry ${wait}s;");
+    $t->openai(scripted('quota'));
+    sleep $wait + 0.2;
+    my $probe = $t->openai_x(scripted({ delay_ms => 100_000 }), stream => 1);
+    $t->turn(0.5 * $p, $probe);
+    is($t->stats->{generate}, 2, 'a probe is on its way');
+    my @before = $t->workers;
+    kill KILL => @before;
+    Test::Kiro::wait_for(10 * $p, sub { my %new = map { $_ => 1 } $t->workers; delete @new{@before}; keys %new == 2 });
+    my $x = $t->openai_x(scripted({ exception => { type => 'throttlingError', reason => 'MONTHLY_REQUEST_COUNT', after_events => 3 } }), stream => 1);
+    $t->run(30, $x);
+    is($x->{status}, 200, 'its worker died: the next one is the probe') or diag($x->{body});
+    is(health($t, 503, 'a probe whose answer breaks')->{state}, 'exhausted', 'a probe whose answer breaks: the quota is used up again');
+    sleep $wait + 0.2;
+    $t->openai_object($t->openai(scripted('ok')), 'the one after it is served');
+    is(health($t, 200, 'at last')->{state}, 'ok', 'ok at last');
+    $t->stop;
+}
+
 # off: every request asks.
 {
     my $t = begin(account => 'quota_retry off; suspended_retry off; cool_down off;', location => 'kiro_retries 0;');

@@ -63,6 +63,7 @@ my @good = (
         resolver 127.0.0.1:9 127.0.0.2:9 valid=10s; resolver_timeout 2s;') ],
     [ 'a proxy', conf('credentials_file %%FILES%%/login.json; endpoint https://nowhere.invalid; proxy http://a:b@127.0.0.1:9;
         auth_endpoint https://nowhere.invalid; management_endpoint https://nowhere.invalid;') ],
+    [ 'no limits', conf($key, 'kiro_pass main; kiro_first_token_timeout off; kiro_max_response_size 0;') ],
     [ 'kiro_filter', conf($key, 'kiro_filter openai; root %%FILES%%;') ],
     [ 'kiro_health', conf($key, 'kiro_health;') ],
 );
@@ -108,7 +109,7 @@ my @bad = (
     [ 'bad keepalive', conf("$key keepalive many;"), qr/keepalive|number/ ],
     [ 'bad auth URL', conf("$key auth_endpoint nonsense;"), qr/auth_endpoint|nonsense/ ],
     [ 'bad ARN', conf("$key profile_arn nonsense;"), qr/profile_arn|ARN/ ],
-    [ 'bad wire', conf("$key wire v9;"), qr/v9|v3/ ],
+    [ 'bad wire', conf("$key wire v9;"), qr/"v9" in "wire" directive, it must be "v3", "v2" or "rest"/ ],
     [ 'unknown account directive', conf("$key nonsense 1;"), qr/nonsense/ ],
     [ 'directive twice in the account', conf("$key wire v3; wire v3;"), qr/duplicate/ ],
     [ 'bad flag', conf("$key refresh maybe;"), qr/maybe|on.*off/ ],
@@ -118,6 +119,10 @@ my @bad = (
     [ 'kiro_pass without a name', conf($key, 'kiro_pass;'), qr/kiro_pass/ ],
     [ 'bad retries', conf($key, 'kiro_pass main; kiro_retries many;'), qr/kiro_retries|many|number/ ],
     [ 'bad time', conf($key, 'kiro_pass main; kiro_read_timeout soon;'), qr/kiro_read_timeout|soon/ ],
+    [ 'bad time of the account', conf("$key quota_retry soon;"),
+        qr/"soon" in "quota_retry" directive, it must be a time above zero, as "30s" or "10m", or "off"/ ],
+    [ 'no time for the first token', conf($key, 'kiro_pass main; kiro_first_token_timeout 0;'),
+        qr/"0" in "kiro_first_token_timeout" directive, it must be a time above zero, .* or "off"/ ],
     [ 'bad key file', conf($key, 'kiro_pass main; kiro_client_keys %%FILES%%/badkeys;'), qr/badkeys/ ],
     [ 'key file without names', conf($key, 'kiro_pass main; kiro_client_keys %%FILES%%/badkeys2;'), qr/badkeys2/ ],
     [ 'absent key file', conf($key, 'kiro_pass main; kiro_client_keys %%FILES%%/absent;'), qr{files/absent} ],

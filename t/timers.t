@@ -15,6 +15,7 @@ my $t = Test::Kiro->new(
     location => "kiro_first_token_timeout $first; kiro_read_timeout $idle; kiro_early_headers 300ms; kiro_ping_interval 150ms;",
     server   => <<"EOT",
         location /long/v1/ { kiro_pass main; kiro_first_token_timeout $first; kiro_read_timeout 30s; kiro_early_headers off; kiro_thinking off; }
+        location /off/v1/  { kiro_pass main; kiro_first_token_timeout off; kiro_max_response_size 0; kiro_read_timeout 30s; kiro_early_headers off; kiro_retries 0; }
         location /idle/v1/ { kiro_pass main; kiro_first_token_timeout 30s; kiro_read_timeout 700ms; kiro_early_headers 200ms; kiro_ping_interval 100ms; kiro_retries 1; }
 EOT
 )->start;
@@ -55,6 +56,7 @@ for my $api (sort keys %api) {
                 my ($s) = @_;
                 is("$s->{text}|" . ($s->{reasoning} // $s->{thinking} // ''), 'Done|', 'only the text');
             } ],
+            [ $way, 'no limit for the first token', $api, $stream, '/off/v1', { text => 'Late', delay_ms => 2500 * $scale }, sub { is($_[0]{text}, 'Late', 'the text') } ],
             [ $way, 'empty texts', $api, $stream, '/v1',
                 { events => [ map({ { type => 'assistantResponseEvent', payload => { content => '' } } } 1 .. 10),
                     { type => 'assistantResponseEvent', payload => { content => 'Done' } } ], @slow }, sub { is($_[0]{text}, 'Done', 'the text') } ],

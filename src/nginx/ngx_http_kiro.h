@@ -143,8 +143,10 @@ typedef struct {
     ngx_uint_t                       state;       /* kiro_account_state */
     ngx_msec_t                       until;
     ngx_atomic_t                     generation;
+    ngx_atomic_uint_t                epoch;       /* since it was last ok */
     ngx_uint_t                       fails;       /* probes in vain */
     ngx_uint_t                       probing;     /* unsigned  probing:1; */
+    ngx_pid_t                        probe_pid;
     ngx_msec_t                       probe_deadline;
     ngx_atomic_t                     refusals;    /* in a row, no delay named */
     kiro_failure                     failure;     /* the last one */

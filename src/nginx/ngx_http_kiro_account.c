@@ -11,8 +11,6 @@ static char *ngx_http_kiro_account_directive(ngx_conf_t *cf,
     ngx_command_t *dummy, void *conf);
 static char *ngx_http_kiro_account_source(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_kiro_account_time_or_off(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
 static char *ngx_http_kiro_account_resolver(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_kiro_account_proxy(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -74,7 +72,7 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
     { ngx_string("management_endpoint"), 2, ngx_conf_set_str_slot, 0,
       offsetof(ngx_http_kiro_account_t, management_endpoint), NULL },
 
-    { ngx_string("wire"), 2, ngx_conf_set_enum_slot, 0,
+    { ngx_string("wire"), 2, ngx_http_kiro_one_of, 0,
       offsetof(ngx_http_kiro_account_t, wire), &ngx_http_kiro_wires },
 
     { ngx_string("refresh"), 2, ngx_conf_set_flag_slot, 0,
@@ -89,16 +87,16 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
     { ngx_string("token_timeout"), 2, ngx_conf_set_msec_slot, 0,
       offsetof(ngx_http_kiro_account_t, token_timeout), NULL },
 
-    { ngx_string("models_interval"), 2, ngx_http_kiro_account_time_or_off, 0,
+    { ngx_string("models_interval"), 2, ngx_http_kiro_time_or_off, 0,
       offsetof(ngx_http_kiro_account_t, models_interval), NULL },
 
-    { ngx_string("cool_down"), 2, ngx_http_kiro_account_time_or_off, 0,
+    { ngx_string("cool_down"), 2, ngx_http_kiro_time_or_off, 0,
       offsetof(ngx_http_kiro_account_t, cool_down), NULL },
 
-    { ngx_string("quota_retry"), 2, ngx_http_kiro_account_time_or_off, 0,
+    { ngx_string("quota_retry"), 2, ngx_http_kiro_time_or_off, 0,
       offsetof(ngx_http_kiro_account_t, quota_retry), NULL },
 
-    { ngx_string("suspended_retry"), 2, ngx_http_kiro_account_time_or_off, 0,
+    { ngx_string("suspended_retry"), 2, ngx_http_kiro_time_or_off, 0,
       offsetof(ngx_http_kiro_account_t, suspended_retry), NULL },
 
     { ngx_string("kiro_concurrency"), 0,
@@ -334,38 +332,6 @@ ngx_http_kiro_account_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     account->source.kind = cmd->offset;
     account->source.path = (char *) path.data;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_kiro_account_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    char  *p = conf;
-
-    ngx_str_t   *value;
-    ngx_msec_t  *msp;
-
-    msp = (ngx_msec_t *) (p + cmd->offset);
-
-    if (*msp != NGX_CONF_UNSET_MSEC) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        *msp = 0;
-        return NGX_CONF_OK;
-    }
-
-    *msp = ngx_parse_time(&value[1], 0);
-
-    if (*msp == (ngx_msec_t) NGX_ERROR || *msp == 0) {
-        return "must be a time or \"off\"";
-    }
 
     return NGX_CONF_OK;
 }

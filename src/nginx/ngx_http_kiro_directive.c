@@ -113,7 +113,11 @@ ngx_http_kiro_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *msp = ngx_parse_time(&value[1], 0);
 
     if (*msp == (ngx_msec_t) NGX_ERROR || *msp == 0) {
-        return "must be a time or \"off\"";
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" in \"%V\" directive, it must "
+                           "be a time above zero, as \"30s\" or \"10m\", or "
+                           "\"off\"", &value[1], &cmd->name);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;

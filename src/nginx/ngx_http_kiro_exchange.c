@@ -366,7 +366,9 @@ ngx_http_kiro_exchange_launch(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     r->write_event_handler = ngx_http_kiro_exchange_resume;
 
-    ngx_add_timer(&ctx->gate, ctx->conf->first_token_timeout);
+    if (ctx->conf->first_token_timeout) {
+        ngx_add_timer(&ctx->gate, ctx->conf->first_token_timeout);
+    }
 
     return;
 

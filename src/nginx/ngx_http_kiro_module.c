@@ -149,7 +149,7 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
 
     { ngx_string("kiro_first_token_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_kiro_time_or_off,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_kiro_loc_conf_t, first_token_timeout),
       NULL },

@@ -11,6 +11,10 @@
 
 #define NGX_HTTP_KIRO_QUOTA_MAX      3600000  /* ms, quota_retry grows to it */
 
+/* a longer delay of a plain 429 is not believed: no probe would end it */
+
+#define NGX_HTTP_KIRO_THROTTLE_MAX   3600000  /* ms */
+
 /* 429 that names no delay: so many requests in vain, with no success between */
 
 #define NGX_HTTP_KIRO_REFUSALS       3
@@ -28,12 +32,14 @@ typedef struct {
 } ngx_http_kiro_hold_row_t;
 
 
-static ngx_int_t ngx_http_kiro_hold_look(ngx_http_kiro_hold_t *hold,
+static ngx_msec_t ngx_http_kiro_hold_time(ngx_http_kiro_account_t *account,
+    ngx_uint_t state);
+static ngx_int_t ngx_http_kiro_hold_look(ngx_http_kiro_account_t *account,
     ngx_uint_t own, ngx_msec_t *left);
+static ngx_uint_t ngx_http_kiro_hold_probed(ngx_http_kiro_hold_t *hold);
 static void ngx_http_kiro_hold_failure(kiro_failure *f, ngx_int_t rc,
     ngx_msec_t left);
-static void ngx_http_kiro_hold(ngx_http_kiro_account_t *account,
-    ngx_uint_t fresh, kiro_failure *f, ngx_msec_t time);
+static void ngx_http_kiro_hold(ngx_http_kiro_ctx_t *ctx, ngx_msec_t time);
 
 
 /* indexed by kiro_account_state */
@@ -91,7 +97,7 @@ ngx_http_kiro_state_check(ngx_http_kiro_account_t *account, kiro_failure *f)
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_kiro_hold_look(hold, 0, &left);
+    rc = ngx_http_kiro_hold_look(account, 0, &left);
 
     if (rc != NGX_OK) {
         *f = hold->failure;
@@ -135,11 +141,13 @@ ngx_http_kiro_state_enter(ngx_http_kiro_ctx_t *ctx)
     }
 
     lease = ctx->conf->connect_timeout + ctx->conf->send_timeout
-            + ctx->conf->first_token_timeout;
+            + (ctx->conf->first_token_timeout ? ctx->conf->first_token_timeout
+                                              : ctx->conf->read_timeout);
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    rc = ngx_http_kiro_hold_look(hold, ctx->probe && before == hold->generation,
+    rc = ngx_http_kiro_hold_look(account,
+                                 ctx->probe && before == hold->generation,
                                  &left);
 
     if (rc != NGX_OK) {
@@ -151,9 +159,8 @@ ngx_http_kiro_state_enter(ngx_http_kiro_ctx_t *ctx)
 
         if (ngx_http_kiro_hold_rows[hold->state].probe) {
 
-            /* it ends by itself should this worker die */
-
             hold->probing = 1;
+            hold->probe_pid = ngx_pid;
             hold->probe_deadline = ngx_current_msec + lease;
             ctx->probe = 1;
         }
@@ -169,18 +176,35 @@ ngx_http_kiro_state_enter(ngx_http_kiro_ctx_t *ctx)
 }
 
 
-/* own: the caller has the probe */
+/* as it is configured, 0: off */
+
+static ngx_msec_t
+ngx_http_kiro_hold_time(ngx_http_kiro_account_t *account, ngx_uint_t state)
+{
+    return *(ngx_msec_t *) ((u_char *) account
+                            + ngx_http_kiro_hold_rows[state].offset);
+}
+
+
+/* own: the caller has the probe; under the mutex */
 
 static ngx_int_t
-ngx_http_kiro_hold_look(ngx_http_kiro_hold_t *hold, ngx_uint_t own,
+ngx_http_kiro_hold_look(ngx_http_kiro_account_t *account, ngx_uint_t own,
     ngx_msec_t *left)
 {
     ngx_msec_int_t             ms;
+    ngx_http_kiro_hold_t      *hold;
     ngx_http_kiro_hold_row_t  *row;
 
     *left = 0;
 
-    if (hold->state == KIRO_ACCOUNT_OK || own) {
+    hold = &account->slot->hold;
+
+    /* a state from before a reload that switched it off holds nobody */
+
+    if (hold->state == KIRO_ACCOUNT_OK || own
+        || ngx_http_kiro_hold_time(account, hold->state) == 0)
+    {
         return NGX_OK;
     }
 
@@ -193,13 +217,23 @@ ngx_http_kiro_hold_look(ngx_http_kiro_hold_t *hold, ngx_uint_t own,
         return row->probe ? NGX_DECLINED : NGX_AGAIN;
     }
 
-    if (row->probe && hold->probing
-        && (ngx_msec_int_t) (hold->probe_deadline - ngx_current_msec) > 0)
-    {
+    if (row->probe && ngx_http_kiro_hold_probed(hold)) {
         return NGX_DECLINED;
     }
 
     return NGX_OK;
+}
+
+
+/* a probe ends with its request, with its worker, or at its deadline */
+
+static ngx_uint_t
+ngx_http_kiro_hold_probed(ngx_http_kiro_hold_t *hold)
+{
+    return hold->probing
+           && (ngx_msec_int_t) (hold->probe_deadline - ngx_current_msec) > 0
+           && (hold->probe_pid == ngx_pid || kill(hold->probe_pid, 0) == 0
+               || ngx_errno != NGX_ESRCH);
 }
 
 
@@ -222,11 +256,8 @@ ngx_http_kiro_hold_failure(kiro_failure *f, ngx_int_t rc, ngx_msec_t left)
 void
 ngx_http_kiro_state_failed(ngx_http_kiro_ctx_t *ctx)
 {
-    ngx_msec_t                time;
-    ngx_uint_t                fresh;
-    kiro_failure             *f;
-    ngx_http_kiro_hold_t     *hold;
-    ngx_http_kiro_account_t  *account;
+    ngx_msec_t     time;
+    kiro_failure  *f;
 
     f = &ctx->failure;
 
@@ -234,13 +265,9 @@ ngx_http_kiro_state_failed(ngx_http_kiro_ctx_t *ctx)
         return;
     }
 
-    account = ctx->peer->account;
-    hold = &account->slot->hold;
-
     /* off: every request asks for itself */
 
-    time = *(ngx_msec_t *) ((u_char *) account
-                  + ngx_http_kiro_hold_rows[f->account_state].offset);
+    time = ngx_http_kiro_hold_time(ctx->peer->account, f->account_state);
 
     if (time == 0) {
         return;
@@ -257,9 +284,7 @@ ngx_http_kiro_state_failed(ngx_http_kiro_ctx_t *ctx)
         time = 0;
     }
 
-    fresh = (ctx->hold == hold->generation);
-
-    ngx_http_kiro_hold(account, fresh, f, time);
+    ngx_http_kiro_hold(ctx, time);
 
     ctx->probe = 0;
 }
@@ -286,7 +311,13 @@ ngx_http_kiro_state_refused(ngx_http_kiro_ctx_t *ctx)
 
     hold = &account->slot->hold;
 
-    n = ngx_atomic_fetch_add(&hold->refusals, 1) + 1;
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    /* those of one moment are one refusal: the row goes on when it is over */
+
+    n = (ctx->hold == hold->generation) ? ++hold->refusals : 0;
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
     if (n < NGX_HTTP_KIRO_REFUSALS) {
         return;
@@ -295,35 +326,46 @@ ngx_http_kiro_state_refused(ngx_http_kiro_ctx_t *ctx)
     time = NGX_HTTP_KIRO_REFUSALS_WAIT
            << ngx_min(n - NGX_HTTP_KIRO_REFUSALS, 8);
 
-    ngx_http_kiro_hold(account, ctx->hold == hold->generation, &ctx->failure,
-                       ngx_min(time, NGX_HTTP_KIRO_REFUSALS_MAX));
+    ngx_http_kiro_hold(ctx, ngx_min(time, NGX_HTTP_KIRO_REFUSALS_MAX));
 }
 
 
 /*
- * fresh: the request was let through in the present state.  What comes from one
- * before can make matters worse, but neither better nor longer.
+ * What comes from a request that was let through before the present state can
+ * make matters worse, but neither better nor longer.  From before the account was
+ * last ok, maybe with another login, it says nothing.
  */
 
 static void
-ngx_http_kiro_hold(ngx_http_kiro_account_t *account, ngx_uint_t fresh,
-    kiro_failure *f, ngx_msec_t time)
+ngx_http_kiro_hold(ngx_http_kiro_ctx_t *ctx, ngx_msec_t time)
 {
-    ngx_msec_t                 until;
+    ngx_msec_t                 until, named;
     ngx_uint_t                 same, level;
+    kiro_failure              *f;
     ngx_http_kiro_hold_t      *hold;
+    ngx_http_kiro_account_t   *account;
     ngx_http_kiro_hold_row_t  *row;
 
+    f = &ctx->failure;
+    account = ctx->peer->account;
     hold = &account->slot->hold;
     row = &ngx_http_kiro_hold_rows[f->account_state];
 
+    named = row->probe ? f->retry_after_ms
+                       : ngx_min(f->retry_after_ms, NGX_HTTP_KIRO_THROTTLE_MAX);
+
     ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    if ((ngx_atomic_int_t) (ctx->hold - hold->epoch) < 0) {
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+        return;
+    }
 
     same = (hold->state == f->account_state);
 
-    if (!fresh && hold->state >= f->account_state) {
+    if (ctx->hold != hold->generation && hold->state >= f->account_state) {
 
-        until = ngx_current_msec + f->retry_after_ms;
+        until = ngx_current_msec + named;
 
         if (same && !row->probe
             && (ngx_msec_int_t) (until - hold->until) > 0)
@@ -344,14 +386,17 @@ ngx_http_kiro_hold(ngx_http_kiro_account_t *account, ngx_uint_t fresh,
         }
     }
 
-    if (f->retry_after_ms) {
-        time = f->retry_after_ms;
+    if (named) {
+        time = named;
     }
 
     hold->state = f->account_state;
     hold->until = ngx_current_msec + time;
     hold->failure = *f;
     hold->probing = 0;
+
+    ngx_memory_barrier();
+
     hold->generation++;
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
@@ -403,6 +448,10 @@ ngx_http_kiro_state_good(ngx_http_kiro_ctx_t *ctx)
     if (ctx->hold == hold->generation) {
         state = hold->state;
         ngx_http_kiro_state_reset(hold);
+
+        /* its answer may still break for a reason of the account's */
+
+        ctx->hold = hold->generation;
     }
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
@@ -426,6 +475,10 @@ ngx_http_kiro_state_reset(ngx_http_kiro_hold_t *hold)
     hold->fails = 0;
     hold->probing = 0;
     hold->refusals = 0;
+    hold->epoch = hold->generation + 1;
+
+    ngx_memory_barrier();
+
     hold->generation++;
 }
 
@@ -465,7 +518,7 @@ ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
 {
     int64_t                    now;
     ngx_int_t                  rc;
-    ngx_uint_t                 token;
+    ngx_uint_t                 token, state;
     ngx_msec_t                 left;
     ngx_http_kiro_hold_t      *hold;
     ngx_http_kiro_slot_t      *slot;
@@ -489,9 +542,15 @@ ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
     token = ngx_http_kiro_token_usable(slot, now);
-    rc = ngx_http_kiro_hold_look(hold, 0, &left);
+    rc = ngx_http_kiro_hold_look(account, 0, &left);
 
-    row = &ngx_http_kiro_hold_rows[hold->state];
+    state = hold->state;
+
+    if (state && ngx_http_kiro_hold_time(account, state) == 0) {
+        state = KIRO_ACCOUNT_OK;
+    }
+
+    row = &ngx_http_kiro_hold_rows[state];
 
     view->left = left;
     view->probe = (row->probe && left == 0);
@@ -517,6 +576,10 @@ ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
 
     } else if (slot->state == NGX_HTTP_KIRO_SLOT_RETRYING) {
         view->name = "retrying";
+
+        if (!token) {
+            view->error = KIRO_FAIL_TOKEN_TIMEOUT;
+        }
 
     } else {
         view->name = "ok";
