@@ -37,6 +37,8 @@ EOT
         location /map/v1/    { kiro_pass theirs; kiro_auth $who; kiro_client_key gatekey-SECRET-1 alice; }
         location /early/v1/  { kiro_pass theirs; kiro_auth passthrough; kiro_early_headers 50ms; }
         location ~ "^/path/(?<in_path>[^/]+)/v1/" { kiro_pass theirs; kiro_auth $in_path; }
+        location /fall/v1/   { kiro_pass theirs; kiro_auth passthrough; kiro_fallback @fell; }
+        location @fell       { return 200 "fell"; }
         location /plain/v1/  { kiro_pass plain; kiro_auth passthrough; }
 EOT
     vars => { BAD => $mine, ODD => $odd, GOOD => 'ksk_SECRETlater' },
@@ -140,6 +142,12 @@ for my $mode (@modes) {
         my @two = ($t->seen)[ $from .. $from + 1 ];
         is_deeply([ map { $_->{headers}{authorization} } @two ], [ ("Bearer $good") x 2 ], 'both with the key of the caller');
     }
+}
+
+# Another location helps callers, but is not open to everybody.
+is($t->openai(scripted('quota'), path => '/fall/v1/chat/completions', headers => $by{bearer}->($good))->{body}, 'fell', 'kiro_fallback for a used quota');
+for my $key ($mine, $odd) {
+    $t->error_shape($t->openai(scripted('ok'), path => '/fall/v1/chat/completions', headers => $by{bearer}->($key)), 'openai', 401, 'none without a key that is good');
 }
 
 # Behind early headers the refusal is in the stream.
