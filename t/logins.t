@@ -69,7 +69,7 @@ for my $expired (0, 1) {
         }
         $t->sim(POST => 'tokens', { expire => JSON::PP::true }) if $expired;
         $t->{vars} = {
-            LOGIN => $login, AUTH => $kind->{own_auth} ? '' : 'auth_endpoint https://localhost:%%TLS_PORT%%;',
+            LOGIN => $login, AUTH => 'auth_endpoint https://localhost:%%TLS_PORT%%' . ($kind->{own_auth} ? '/oauth2/v2.0/token;' : ';'),
         };
         if ($expired && $kind->{issue}) {
 

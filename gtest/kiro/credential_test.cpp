@@ -482,4 +482,75 @@ TEST(ProfileArn, GivesItsRegion) {
     }
 }
 
+TEST(Credential, TheTokenEndpointHasAPublicName) {
+    kiro_failure f{};
+    const auto login = [&](const std::string &endpoint, const std::string &issuer) {
+        return parse(
+            tokens(R"(,"clientId":"c","tokenEndpoint":")" + endpoint + R"(","issuerUrl":")" + issuer + "\""),
+            &f);
+    };
+    for (const char *bad : {"http://i.example/t",
+                            "https://127.0.0.1/t",
+                            "https://2130706433/t",
+                            "https://0x7f000001/t",
+                            "https://0x7f.1/t",
+                            "https://0177.0.0.01/t",
+                            "https://127.0.0.0x1/t",
+                            "https://127.1/t",
+                            "https://[::1]/t",
+                            "https://[::ffff:127.0.0.1]/t",
+                            "https://localhost/t",
+                            "https://idp/t",
+                            "https://a.localhost/t",
+                            "https://metadata.google.internal/t",
+                            "https://printer.LOCAL/t",
+                            "https://i.example./t",
+                            "https://.i.example/t",
+                            "https://i..example/t",
+                            "https://-i.example/t",
+                            "https://i-.example/t",
+                            "https://i_x.example/t",
+                            "https://u@i.example/t",
+                            "https://u:p@i.example/t",
+                            "https://i.example:8443/t",
+                            "https://i.example:/t",
+                            "https://i.example:0443/t",
+                            "https://i.example:443@evil.example/t",
+                            "https://i.example%2eevil.example/t",
+                            "https://i.example?x=/t",
+                            "https://i.example#/t",
+                            "https:///t",
+                            "https://"}) {
+        EXPECT_FALSE(login(bad, bad)) << bad;
+        EXPECT_NE(std::string(f.message).find("\"tokenEndpoint\""), std::string::npos) << f.message;
+        EXPECT_FALSE(login("https://i.example/t", bad)) << bad;
+    }
+    const std::string long_label = "https://" + std::string(64, 'a') + ".example/t";
+    EXPECT_FALSE(login(long_label, long_label));
+
+    const std::pair<const char *, const char *> good[] = {
+        {"https://login.microsoftonline.com/t/oauth2/v2.0/token", "https://login.microsoftonline.com/t/v2.0"},
+        {"https://login.microsoftonline.com/t/oauth2/v2.0/token", "https://sts.windows.net/t/"},
+        {"https://oauth2.googleapis.com/token", "https://accounts.google.com"},
+        {"https://dev-1.okta.com:443/oauth2/v1/token", "https://DEV-1.okta.com"},
+        {"https://login.i.example/t", "https://i.example"},
+        {"https://7.xn--e1afmkfd.xn--p1ai/t", "https://7.xn--e1afmkfd.xn--p1ai"},
+    };
+    for (const auto &[endpoint, issuer] : good) {
+        EXPECT_TRUE(login(endpoint, issuer)) << endpoint << ": " << f.message;
+    }
+    EXPECT_FALSE(login("https://sts.windows.net/t", "https://login.microsoftonline.com/"));
+    EXPECT_FALSE(login("https://i.example/t", "https://login.i.example"));
+}
+
+TEST(Credential, ARegionIsFitForAHostName) {
+    for (const char *good : {"us-east-1", "eu-central-1", "cn-north-1", "a"}) {
+        EXPECT_TRUE(kiro_is_region(str(good))) << good;
+    }
+    for (const char *bad : {"", "us east", "us-east-1.evil.example", "US-EAST-1", "-a", "a-", "a/b", "a@b",
+                            "123456789012345678901234567890123", "us_east"}) {
+        EXPECT_FALSE(kiro_is_region(str(bad))) << bad;
+    }
+}
+
 } // namespace

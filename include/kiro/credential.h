@@ -104,6 +104,9 @@ int kiro_credential_prefer_state(const kiro_credential *source,
    ARN is malformed. The view lives in arn or is a literal. */
 kiro_status kiro_arn_region(kiro_str arn, kiro_str *region);
 
+/* Fit for the name of a host: [a-z0-9-]. */
+int kiro_is_region(kiro_str name);
+
 /*
  * The default auth endpoint: "https://oidc.{region}.amazonaws.com" and such.
  * Returns the length, 0 if the login needs none. cap of 256 is enough.

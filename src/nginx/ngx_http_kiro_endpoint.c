@@ -104,6 +104,13 @@ ngx_http_kiro_endpoint_regions(ngx_conf_t *cf, ngx_http_kiro_account_t *account,
     only = account->region;
     n = 1;
 
+    if (only.len && !kiro_is_region(ngx_http_kiro_str(&only))) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "kiro_account \"%V\": \"region\" is no region in %s:%ui",
+                      &account->name, account->file, account->line);
+        return NGX_ERROR;
+    }
+
     if (only.len == 0) {
 
         ngx_http_kiro_source_view(account, &view);

@@ -38,30 +38,6 @@ std::string current_fingerprint(const Credential &cred) {
     return fingerprint_of(cred.refresh_token.empty() ? cred.access_token.view() : cred.refresh_token.view());
 }
 
-std::optional<HttpsUrl> parse_https_url(std::string_view url) {
-    constexpr std::string_view scheme = "https://";
-    if (!url.starts_with(scheme) || !is_token(url) || url.find_first_of("?#\"\\@") != url.npos) {
-        return std::nullopt;
-    }
-    url.remove_prefix(scheme.size());
-    const size_t slash = std::min(url.find('/'), url.size());
-    const std::string_view authority = url.substr(0, slash);
-    const size_t colon = std::min(authority.find(':'), authority.size());
-    const std::string_view host = authority.substr(0, colon);
-    const std::string_view port = authority.substr(colon);
-    const bool host_ok = !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-               c == '-';
-    });
-    const bool port_ok = port.empty() || (port.size() >= 2 && port.size() <= 6 &&
-                                          std::all_of(port.begin() + 1, port.end(),
-                                                      [](char c) { return c >= '0' && c <= '9'; }));
-    if (!host_ok || !port_ok) {
-        return std::nullopt;
-    }
-    return HttpsUrl{host, url.substr(slash)};
-}
-
 bool prefer_state(const Credential &source, const Credential &state) {
     const std::string from_source = current_fingerprint(source);
     const std::string from_state = current_fingerprint(state);

@@ -71,13 +71,6 @@ std::string fingerprint_of(std::string_view secret);
 // Of the refresh token, or of the access token or key if there is none.
 std::string current_fingerprint(const Credential &cred);
 
-// An absolute https URL without user, query and fragment.
-struct HttpsUrl {
-    std::string_view host;
-    std::string_view path;
-};
-std::optional<HttpsUrl> parse_https_url(std::string_view url);
-
 // A client registration of AWS SSO.
 struct Registration {
     std::string client_id;

@@ -159,6 +159,10 @@ kiro_status kiro_arn_region(kiro_str arn, kiro_str *region) {
     return found ? KIRO_OK : KIRO_ERROR;
 }
 
+int kiro_is_region(kiro_str name) {
+    return impl::is_region(view_of(name));
+}
+
 size_t kiro_auth_endpoint(const kiro_credential *cred, char *buf, size_t cap) {
     try {
         return copy_out(impl::auth_endpoint(cred->value), buf, cap);

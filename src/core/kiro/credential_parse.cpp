@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/kiro/https_url.h"
 #include "core/kiro/profile_arn.h"
 #include "core/kiro/secret_json.h"
 #include "core/kiro/state_format.h"
@@ -61,6 +62,7 @@ struct TextMember {
 
 constexpr const char *token_form = "visible ASCII without white space";
 constexpr const char *arn_form = "arn:aws:codewhisperer:REGION:ACCOUNT:profile/ID";
+constexpr const char *url_form = "an https URL of a public host name, without a port";
 constexpr const char *region_form = "an AWS region";
 
 constexpr TextMember text_members[] = {
@@ -77,8 +79,8 @@ constexpr TextMember text_members[] = {
     {"provider", "provider", &Raw::provider, max_text, is_any, ""},
     {"startUrl", "start_url", &Raw::start_url, max_text, is_any, ""},
     {"oauthFlow", "oauth_flow", &Raw::oauth_flow, max_text, is_any, ""},
-    {"tokenEndpoint", "token_endpoint", &Raw::token_endpoint, max_url, is_url, "an https URL"},
-    {"issuerUrl", "issuer_url", &Raw::issuer_url, max_text, is_url, "an https URL"},
+    {"tokenEndpoint", "token_endpoint", &Raw::token_endpoint, max_url, is_url, url_form},
+    {"issuerUrl", "issuer_url", &Raw::issuer_url, max_text, is_url, url_form},
 };
 
 constexpr TextMember state_members[] = {
@@ -223,6 +225,7 @@ Detected detect_login(const Raw &raw, std::optional<kiro_login> expected) {
 }
 
 bool check_refresh_token(std::string_view token, kiro_login login, kiro_failure *f) {
+    // Other identity providers have shorter ones, of some 40 characters.
     constexpr size_t shortest_kiro_token = 100;
     const bool cut = login != KIRO_LOGIN_EXTERNAL && token.size() < shortest_kiro_token;
     if (cut || token.find("...") != token.npos) {
@@ -322,14 +325,6 @@ bool read_lineage(const SecretJson &json, std::vector<std::string> &lineage, kir
     return good;
 }
 
-std::string lower(std::string_view text) {
-    std::string out(text);
-    for (char &c : out) {
-        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
-    return out;
-}
-
 // A credential file is not trusted: its token endpoint gets the refresh token.
 bool check_external(const Raw &raw, kiro_failure *f) {
     if (raw.token_endpoint.empty()) {
@@ -340,9 +335,8 @@ bool check_external(const Raw &raw, kiro_failure *f) {
                          "\"issuerUrl\" is missing: the token endpoint cannot be checked against it");
         return false;
     }
-    const std::string host = lower(parse_https_url(raw.token_endpoint)->host);
-    const std::string issuer = lower(parse_https_url(raw.issuer_url)->host);
-    if (host != issuer && !host.ends_with("." + issuer)) {
+    if (!belongs_to_issuer(parse_https_url(raw.token_endpoint)->host,
+                           parse_https_url(raw.issuer_url)->host)) {
         kiro_failure_set(f, bad_login,
                          "the host of \"tokenEndpoint\" does not belong to that of \"issuerUrl\"");
         return false;
