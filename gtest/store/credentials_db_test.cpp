@@ -111,7 +111,7 @@ protected:
         writer.put(key, value, "state", blob);
     }
     CredentialPtr read(const char *key = nullptr) {
-        const kiro_source source{KIRO_SOURCE_CREDENTIALS_DB, path_.c_str(), key};
+        const kiro_source source{KIRO_SOURCE_CREDENTIALS_DB, path_.c_str(), key, 0};
         f_ = {};
         return own(kiro_store_read_source(&source, &f_));
     }
@@ -587,14 +587,33 @@ TEST_F(CredentialsDb, OddPathsAreFiles) {
 
 TEST_F(CredentialsDb, IsDetectedAsACredentialsFile) {
     put("kirocli:odic:token", oidc('k'));
-    kiro_source source{KIRO_SOURCE_CREDENTIALS_FILE, path_.c_str(), nullptr};
+    kiro_source source{KIRO_SOURCE_CREDENTIALS_FILE, path_.c_str(), nullptr, 0};
     EXPECT_EQ(kiro_store_detect(&source), KIRO_SOURCE_CREDENTIALS_DB);
     source.kind = KIRO_SOURCE_API_KEY_FILE;
     EXPECT_EQ(kiro_store_detect(&source), KIRO_SOURCE_API_KEY_FILE);
-    source = {KIRO_SOURCE_CREDENTIALS_FILE, "/nonexistent", nullptr};
+    source = {KIRO_SOURCE_CREDENTIALS_FILE, "/nonexistent", nullptr, 0};
     EXPECT_EQ(kiro_store_detect(&source), KIRO_SOURCE_CREDENTIALS_FILE);
     source.path = "/dev/zero";
     EXPECT_EQ(kiro_store_detect(&source), KIRO_SOURCE_CREDENTIALS_FILE);
+}
+
+TEST_F(CredentialsDb, RefusesADatabaseThatEveryUserMayRead) {
+    put("kirocli:social:token", tokens('s', "2030-01-01T00:00:00Z"));
+    for (const char *exposed : {"", "-wal"}) {
+        const std::string path = path_.string() + exposed;
+        if (!fs::exists(path)) {
+            std::ofstream(path, std::ios::binary) << "";
+        }
+        chmod(path.c_str(), 0644);
+        EXPECT_FALSE(read());
+        expect_failure(path + " can be read by every user");
+        const kiro_source allowed{KIRO_SOURCE_CREDENTIALS_DB, path_.c_str(), nullptr, 1};
+        const auto cred = own(kiro_store_read_source(&allowed, &f_));
+        ASSERT_TRUE(cred) << f_.message;
+        EXPECT_NE(text(view(cred).warning).find("by every user"), std::string::npos);
+        chmod(path.c_str(), 0640);
+        EXPECT_TRUE(read()) << f_.message;
+    }
 }
 
 } // namespace

@@ -30,11 +30,12 @@ protected:
 
     std::string write(const std::string &name, const std::string &content) {
         std::ofstream(dir_ / name, std::ios::binary) << content;
+        chmod((dir_ / name).c_str(), 0600);
         return (dir_ / name).string();
     }
 
-    CredentialPtr read(kiro_source_kind kind, const std::string &path) {
-        const kiro_source source{kind, path.c_str(), nullptr};
+    CredentialPtr read(kiro_source_kind kind, const std::string &path, int allow_exposed = 0) {
+        const kiro_source source{kind, path.c_str(), nullptr, allow_exposed};
         return own(kiro_store_read_source(&source, &f_));
     }
 
@@ -370,6 +371,175 @@ TEST_F(Store, AForkedChildDoesNotKeepTheLock) {
     kiro_store_unlock(fd);
     close(pipes[1]);
     waitpid(child, nullptr, 0);
+}
+
+TEST_F(Store, RefusesASourceThatEveryUserMayRead) {
+    const std::pair<kiro_source_kind, std::string> sources[] = {
+        {KIRO_SOURCE_API_KEY_FILE, write("key", "ksk_SECRET\n")},
+        {KIRO_SOURCE_REFRESH_TOKEN_FILE, write("token", refresh_token() + "\n")},
+        {KIRO_SOURCE_CREDENTIALS_FILE, write("login.json", social_json(refresh_token()))},
+    };
+    for (const auto &[kind, path] : sources) {
+        for (mode_t mode : {0644, 0604, 0602, 0666, 0444}) {
+            chmod(path.c_str(), mode);
+            EXPECT_FALSE(read(kind, path)) << path << std::oct << mode;
+            expect_failure(path + " can be " + ((mode & 2) != 0 ? "written" : "read") + " by every user");
+            expect_failure("allow_exposed_files");
+            const auto cred = read(kind, path, 1);
+            ASSERT_TRUE(cred) << f_.message;
+            EXPECT_NE(text(view(cred).warning).find("by every user"), std::string::npos);
+        }
+        for (mode_t mode : {0600, 0640, 0660, 0400}) {
+            chmod(path.c_str(), mode);
+            const auto cred = read(kind, path);
+            ASSERT_TRUE(cred) << f_.message;
+            EXPECT_EQ(text(view(cred).warning), "");
+        }
+    }
+}
+
+TEST_F(Store, RefusesARegistrationThatEveryUserMayRead) {
+    const std::string path = write("kiro-auth-token.json", oidc_json(refresh_token()));
+    const std::string registration =
+        write("0123456789abcdef0123456789abcdef01234567.json", "{" + registration_members() + "}");
+    chmod(registration.c_str(), 0644);
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, path));
+    expect_failure(registration + " can be read by every user");
+    const auto cred = read(KIRO_SOURCE_CREDENTIALS_FILE, path, 1);
+    ASSERT_TRUE(cred) << f_.message;
+    EXPECT_TRUE(view(cred).has_registration);
+    EXPECT_NE(text(view(cred).warning).find(registration), std::string::npos);
+}
+
+TEST_F(Store, ClosesAStateThatEveryUserMayRead) {
+    ASSERT_EQ(save(login()), KIRO_OK);
+    EXPECT_EQ(text(view(load()).warning), "");
+    chmod((dir_ / "main.json").c_str(), 0644);
+    const auto back = load();
+    ASSERT_TRUE(back) << f_.message;
+    EXPECT_NE(text(view(back).warning).find("main.json can be read by every user"), std::string::npos);
+    EXPECT_EQ(mode_of(dir_ / "main.json"), 0600u);
+    EXPECT_EQ(text(view(load()).warning), "");
+}
+
+TEST_F(Store, ChecksTheDirectoryOfTheState) {
+    const int64_t me = geteuid();
+    const auto check = [&](const fs::path &path, int64_t owner = geteuid(), int allow = 0) {
+        return kiro_store_check_dir(path.c_str(), owner, allow, &f_);
+    };
+    const fs::path dir = dir_ / "state";
+    EXPECT_EQ(check(dir), KIRO_AGAIN) << "nginx makes it";
+    fs::create_directory(dir);
+    for (mode_t mode : {0700, 0750, 0770}) {
+        chmod(dir.c_str(), mode);
+        EXPECT_EQ(check(dir), KIRO_OK) << f_.message;
+        EXPECT_EQ(f_.kind, KIRO_FAIL_NONE);
+        EXPECT_EQ(check(dir / ""), KIRO_OK) << f_.message;
+    }
+    for (mode_t mode : {0755, 0711, 0704}) {
+        chmod(dir.c_str(), mode);
+        EXPECT_EQ(check(dir), KIRO_ERROR);
+        expect_failure("chmod 700");
+        EXPECT_EQ(check(dir, me, 1), KIRO_OK);
+        expect_failure("every user of this machine may look into");
+    }
+    for (mode_t mode : {01777, 0777, 0702}) {
+        chmod(dir.c_str(), mode);
+        EXPECT_EQ(check(dir, me, 1), KIRO_ERROR) << "whoever may write there can replace a login";
+        expect_failure("may write there");
+    }
+    chmod(dir.c_str(), 0700);
+    fs::create_symlink(dir, dir_ / "link");
+    EXPECT_EQ(check(dir_ / "link"), KIRO_OK) << f_.message;
+    EXPECT_EQ(check(write("file", "")), KIRO_ERROR);
+    expect_failure("not a directory");
+    fs::create_symlink("nowhere", dir_ / "broken");
+    EXPECT_EQ(check(dir_ / "broken"), KIRO_ERROR);
+    expect_failure("broken");
+
+    if (geteuid() == 0) {
+        constexpr uid_t worker = 65534;
+        constexpr uid_t stranger = 65533;
+        EXPECT_EQ(check(dir, worker), KIRO_OK) << "nginx gives it to the workers";
+        ASSERT_EQ(chown(dir.c_str(), worker, worker), 0);
+        EXPECT_EQ(check(dir, worker), KIRO_OK) << f_.message;
+        EXPECT_EQ(check(dir, -1), KIRO_OK) << f_.message;
+        ASSERT_EQ(chown(dir.c_str(), stranger, stranger), 0);
+        EXPECT_EQ(check(dir, worker), KIRO_ERROR);
+        expect_failure("another user");
+        ASSERT_EQ(chown(dir.c_str(), worker, worker), 0);
+        ASSERT_EQ(lchown((dir_ / "link").c_str(), stranger, stranger), 0);
+        EXPECT_EQ(check(dir_ / "link", worker), KIRO_ERROR);
+        expect_failure("symbolic link that another user made");
+
+        chmod(dir_.c_str(), 0700);
+        EXPECT_EQ(in_child([&] {
+                      return setgid(worker) != 0 || setuid(worker) != 0
+                                 ? 9
+                                 : static_cast<int>(kiro_store_check_usable(dir.c_str(), &f_));
+                  }),
+                  KIRO_ERROR)
+            << "the directory above cannot be entered";
+        chmod(dir_.c_str(), 0711);
+        EXPECT_EQ(in_child([&] {
+                      return setgid(worker) != 0 || setuid(worker) != 0
+                                 ? 9
+                                 : static_cast<int>(kiro_store_check_usable(dir.c_str(), &f_));
+                  }),
+                  KIRO_OK);
+    }
+    EXPECT_EQ(kiro_store_check_usable(dir.c_str(), &f_), KIRO_OK);
+    EXPECT_EQ(kiro_store_check_usable((dir_ / "gone").c_str(), &f_), KIRO_ERROR);
+    expect_failure("gone: No such file");
+}
+
+class Profile : public Store {
+protected:
+    kiro_status put(const std::string &fingerprint, const std::string &arn, const char *account = "main") {
+        return kiro_store_write_profile(dir_.c_str(), account, str(fingerprint), str(arn), &f_);
+    }
+    kiro_status get(const std::string &fingerprint, size_t cap = 256, const char *account = "main") {
+        char buf[256];
+        size_t len = 0;
+        const kiro_status status =
+            kiro_store_read_profile(dir_.c_str(), account, str(fingerprint), buf, cap, &len, &f_);
+        found_ = status == KIRO_OK ? std::string(buf, len) : "";
+        return status;
+    }
+    const std::string mine_ = std::string(32, 'a');
+    const std::string arn_ = "arn:aws:codewhisperer:eu-central-1:000000000000:profile/OWN";
+    std::string found_;
+};
+
+TEST_F(Profile, IsKeptForItsLoginAlone) {
+    EXPECT_EQ(get(mine_), KIRO_AGAIN);
+    ASSERT_EQ(put(mine_, arn_), KIRO_OK) << f_.message;
+    EXPECT_EQ(mode_of(dir_ / "main.profile"), 0600u);
+    ASSERT_EQ(get(mine_), KIRO_OK) << f_.message;
+    EXPECT_EQ(found_, arn_);
+    EXPECT_EQ(get(std::string(32, 'b')), KIRO_AGAIN) << "another login";
+    EXPECT_EQ(get(""), KIRO_AGAIN);
+    EXPECT_EQ(get(mine_, 256, "other"), KIRO_AGAIN) << "another account";
+    EXPECT_EQ(get(mine_, arn_.size() - 1), KIRO_ERROR);
+    expect_failure("too long");
+    EXPECT_EQ(get(mine_, arn_.size()), KIRO_OK);
+
+    ASSERT_EQ(put(mine_, ""), KIRO_OK) << "a Builder ID";
+    ASSERT_EQ(get(mine_), KIRO_OK);
+    EXPECT_EQ(found_, "");
+    EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(Profile, SaysThatItsFileIsDamaged) {
+    for (const std::string &content :
+         {std::string(), std::string("{"), std::string("{}"), social_json(refresh_token()),
+          R"({"format":"ngx_kiro profile","fingerprint":")" + mine_ + R"(","profileArn":"SECRET"})"}) {
+        write("main.profile", content);
+        EXPECT_EQ(get(mine_), KIRO_ERROR) << content;
+        expect_failure("main.profile is damaged");
+    }
+    EXPECT_EQ(put(mine_, arn_, "../x"), KIRO_ERROR);
+    EXPECT_EQ(get(mine_, 256, "../x"), KIRO_ERROR);
 }
 
 } // namespace

@@ -169,7 +169,7 @@ void use_every_way(Scanner &scanner, const std::string &dir) {
     kiro_credential_prefer_state(copy.get(), state.get());
 
     const std::string path = dir + "/login.json";
-    const kiro_source file{KIRO_SOURCE_CREDENTIALS_FILE, path.c_str(), nullptr};
+    const kiro_source file{KIRO_SOURCE_CREDENTIALS_FILE, path.c_str(), nullptr, 0};
     std::FILE *out = std::fopen(path.c_str(), "we");
     std::setbuf(out, nullptr);
     std::fwrite(source.view().data(), 1, source.size(), out);

@@ -114,7 +114,7 @@ protected:
         fs::remove_all(dir_);
     }
 
-    kiro_source source() const { return {KIRO_SOURCE_CREDENTIALS_DB, path_.c_str(), key_}; }
+    kiro_source source() const { return {KIRO_SOURCE_CREDENTIALS_DB, path_.c_str(), key_, 0}; }
 
     // A login as the database has it, and what the auth host makes of it.
     void take(char tail = '2') {

@@ -38,6 +38,7 @@ protected:
 
     std::string write(const std::string &name, const std::string &content) {
         std::ofstream(dir_ / name, std::ios::binary) << content;
+        chmod((dir_ / name).c_str(), 0600);
         return (dir_ / name).string();
     }
     static std::string content(const fs::path &path) {
@@ -52,7 +53,7 @@ protected:
     void take(kiro_source_kind kind, const std::string &path) {
         path_ = path;
         kind_ = kind;
-        const kiro_source source{kind_, path_.c_str(), nullptr};
+        const kiro_source source{kind_, path_.c_str(), nullptr, 0};
         used_ = own(kiro_store_read_source(&source, &f_));
         ASSERT_TRUE(used_) << f_.message;
         refresh(used_, '2');
@@ -68,7 +69,7 @@ protected:
     }
 
     kiro_status save() {
-        const kiro_source source{kind_, path_.c_str(), nullptr};
+        const kiro_source source{kind_, path_.c_str(), nullptr, 0};
         kiro_credential *found = nullptr;
         const kiro_status status = kiro_store_write_back(&source, used_.get(), fresh_.get(), &found, &f_);
         found_ = own(found);

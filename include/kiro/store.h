@@ -23,6 +23,8 @@ typedef struct {
     kiro_source_kind kind;
     const char      *path;      /* terminated */
     const char      *key;       /* of a database: the only row to use; or NULL */
+    int              allow_exposed; /* files that every user may read or write are a
+                                       warning, no failure */
 } kiro_source;
 
 /*
@@ -53,7 +55,20 @@ kiro_status kiro_store_write_back(const kiro_source *source,
     const kiro_credential *used, const kiro_credential *fresh,
     kiro_credential **found, kiro_failure *f);
 
-/* dir/account.json; NULL with f->kind KIRO_FAIL_NONE if there is none. */
+/*
+ * The directory of the state as it is found: a directory, no link that others made, of
+ * root, this user or owner (-1: not known yet), closed to all other users. KIRO_AGAIN:
+ * it is not there. KIRO_OK with a f->kind: f is a warning.
+ */
+kiro_status kiro_store_check_dir(const char *dir, int64_t owner,
+    int allow_exposed, kiro_failure *f);
+
+/* Whether this process can keep its state there. */
+kiro_status kiro_store_check_usable(const char *dir, kiro_failure *f);
+
+/*
+ * dir/account.json; a file that others could read is closed to them, and the login has a
+ * warning. NULL with f->kind KIRO_FAIL_NONE if there is none. */
 kiro_credential *kiro_store_read_state(const char *dir, const char *account,
     kiro_failure *f);
 

@@ -368,6 +368,7 @@ struct ngx_http_kiro_account_s {
     ngx_uint_t                       queue_size;
     ngx_msec_t                       queue_timeout;
     ngx_flag_t                       refresh;
+    ngx_flag_t                       allow_exposed_files;
     ngx_flag_t                       write_back;
     ngx_flag_t                       ssl_verify;
 
@@ -703,6 +704,7 @@ void ngx_http_kiro_source_view(ngx_http_kiro_account_t *account,
     kiro_credential_view *view);
 ngx_int_t ngx_http_kiro_source_init(ngx_conf_t *cf,
     ngx_http_kiro_account_t *account);
+void ngx_http_kiro_source_init_worker(ngx_cycle_t *cycle);
 void ngx_http_kiro_source_remark(ngx_http_kiro_remark_t *remark,
     kiro_credential *source, kiro_failure *f);
 void ngx_http_kiro_source_tell(ngx_http_kiro_account_t *account,

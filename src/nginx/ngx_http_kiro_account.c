@@ -51,6 +51,9 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
     { ngx_string("write_back"), 2, ngx_conf_set_flag_slot, 0,
       offsetof(ngx_http_kiro_account_t, write_back), NULL },
 
+    { ngx_string("allow_exposed_files"), 2, ngx_conf_set_flag_slot, 0,
+      offsetof(ngx_http_kiro_account_t, allow_exposed_files), NULL },
+
     { ngx_string("state_path"), 2, ngx_conf_set_path_slot, 0,
       offsetof(ngx_http_kiro_account_t, state_path), NULL },
 
@@ -190,6 +193,7 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     account->name = value[1];
     account->wire = NGX_CONF_UNSET_UINT;
+    account->allow_exposed_files = NGX_CONF_UNSET;
     account->refresh = NGX_CONF_UNSET;
     account->write_back = NGX_CONF_UNSET;
     account->refresh_before = NGX_CONF_UNSET_MSEC;
@@ -222,6 +226,7 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ngx_conf_init_uint_value(account->wire, KIRO_WIRE_V3);
+    ngx_conf_init_value(account->allow_exposed_files, 0);
     ngx_conf_init_value(account->refresh, 1);
     ngx_conf_init_value(account->write_back, 0);
     ngx_conf_init_msec_value(account->refresh_before, 600000);

@@ -620,6 +620,7 @@ ngx_http_kiro_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_http_kiro_source_init_worker(cycle);
     ngx_http_kiro_write_back_init_worker(cycle);
     ngx_http_kiro_stats_init_worker(cycle);
 

@@ -10,6 +10,8 @@
 #define NGX_HTTP_KIRO_REGISTRATION_WARN  604800000    /* ms, seven days */
 
 
+static ngx_int_t ngx_http_kiro_source_dir(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account);
 static void ngx_http_kiro_source_log(ngx_http_kiro_account_t *account,
     ngx_http_kiro_remark_t *remark, ngx_log_t *log);
 static void ngx_http_kiro_source_registration(ngx_http_kiro_account_t *account,
@@ -48,7 +50,14 @@ ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 
     state = NULL;
 
+    account->source.allow_exposed = (int) account->allow_exposed_files;
+
     if (account->state_path) {
+
+        if (ngx_http_kiro_source_dir(cf, account) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         state = kiro_store_read_state((char *) account->state_path->name.data,
                                       (char *) account->name.data, &f);
 
@@ -56,6 +65,16 @@ ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                           "kiro_account \"%V\": %s; the source is used",
                           &account->name, f.message);
+        }
+
+        if (state) {
+            kiro_credential_get(state, &view);
+
+            if (view.warning.len) {
+                ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                              "kiro_account \"%V\": %*s", &account->name,
+                              view.warning.len, view.warning.data);
+            }
         }
     }
 
@@ -132,6 +151,90 @@ ngx_http_kiro_source_init(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
     }
 
     return NGX_OK;
+}
+
+
+/* one that is not there will be made by nginx, for the workers' user alone */
+
+static ngx_int_t
+ngx_http_kiro_source_dir(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
+{
+    int64_t           owner;
+    kiro_status       status;
+    kiro_failure      f;
+    ngx_core_conf_t  *ccf;
+
+    owner = -1;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+
+    if (geteuid() != 0) {
+        owner = geteuid();
+
+    } else if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
+        owner = ccf->user;
+    }
+
+    status = kiro_store_check_dir((char *) account->state_path->name.data,
+                                  owner, (int) account->allow_exposed_files,
+                                  &f);
+
+    if (status == KIRO_AGAIN) {
+        return NGX_OK;
+    }
+
+    if (status != KIRO_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "kiro_account \"%V\": %s, in \"state_path\" of %s:%ui",
+                      &account->name, f.message, account->file,
+                      account->line);
+        return NGX_ERROR;
+    }
+
+    if (f.kind != KIRO_FAIL_NONE) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0, "kiro_account \"%V\": %s",
+                      &account->name, f.message);
+    }
+
+    return NGX_OK;
+}
+
+
+/* whether the workers' user gets at what the master has prepared */
+
+void
+ngx_http_kiro_source_init_worker(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i;
+    kiro_failure                f;
+    ngx_http_kiro_account_t   **account;
+    ngx_http_kiro_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
+
+    if (kmcf == NULL || ngx_worker != 0) {
+        return;
+    }
+
+    account = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (account[i]->state_path == NULL
+            || kiro_store_check_usable((char *)
+                                       account[i]->state_path->name.data, &f)
+               == KIRO_OK)
+        {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
+                      "kiro_account \"%V\": %s; refreshed tokens will not "
+                      "survive a restart: the user of the workers must be able "
+                      "to use \"state_path\" and to enter the directories "
+                      "above it", &account[i]->name, f.message);
+    }
 }
 
 

@@ -261,12 +261,21 @@ std::optional<Credential> read_credentials_db(const kiro_source &source, kiro_fa
     if (!files) {
         return std::nullopt;
     }
+    Exposure exposure{exposure_rule(source)};
+    for (const std::string &path : {files->path, files->path + "-wal"}) {
+        struct stat info;
+        if (stat(path.c_str(), &info) == 0 && !check_exposure(path, info, -1, exposure, f)) {
+            return std::nullopt;
+        }
+    }
     const std::string_view forced_key = source.key == nullptr ? std::string_view() : source.key;
     const auto rows = read_database(*files, forced_key, f);
     auto cred = rows ? ::kiro::kiro::login_from_rows(*rows, forced_key, now_ms(), f) : std::nullopt;
     if (!cred) {
         name_database(source.path, f);
+        return std::nullopt;
     }
+    ::kiro::kiro::append_note(cred->warning, exposure.warning);
     return cred;
 }
 

@@ -115,7 +115,36 @@ void set_failure(kiro_failure *f, const char *what, std::string_view path, int e
                      std::generic_category().message(error).c_str());
 }
 
-std::optional<Secret> read_file(const std::string &path, Missing missing, kiro_failure *f) {
+bool check_exposure(const std::string &path, const struct stat &info, int fd, Exposure &exposure,
+                    kiro_failure *f) {
+    if ((info.st_mode & (S_IROTH | S_IWOTH)) == 0) {
+        return true;
+    }
+    std::array<char, 8> mode{};
+    snprintf(mode.data(), mode.size(), "%04o", static_cast<unsigned>(info.st_mode & 07777));
+    const std::string found = shown(path) + " can be " +
+                              ((info.st_mode & S_IWOTH) != 0 ? "written" : "read") +
+                              " by every user of this machine (mode " + mode.data() + ")";
+    switch (exposure.rule) {
+    case Exposure::refuse:
+        exposure.refused = true;
+        kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED,
+                         "%s: chmod o-rwx it, or allow it with \"allow_exposed_files on\"", found.c_str());
+        return false;
+    case Exposure::warn:
+        ::kiro::kiro::append_note(exposure.warning, found);
+        return true;
+    case Exposure::mend:
+        break;
+    }
+    const bool mended = fchmod(fd, 0600) == 0;
+    ::kiro::kiro::append_note(exposure.warning,
+                              found + (mended ? ", it was closed to them" : ", chmod 600 it"));
+    return true;
+}
+
+std::optional<Secret> read_file(const std::string &path, Missing missing, kiro_failure *f,
+                                Exposure *exposure) {
     // O_NONBLOCK: a FIFO must not hang us before fstat() tells that it is one.
     Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!fd.valid()) {
@@ -135,6 +164,9 @@ std::optional<Secret> read_file(const std::string &path, Missing missing, kiro_f
     if (!S_ISREG(info.st_mode)) {
         kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED, "cannot read %s: it is %s", shown(path).c_str(),
                          S_ISDIR(info.st_mode) ? "a directory" : "not a regular file");
+        return std::nullopt;
+    }
+    if (exposure != nullptr && !check_exposure(path, info, fd.get(), *exposure, f)) {
         return std::nullopt;
     }
     Secret data;

@@ -38,9 +38,28 @@ private:
 
 enum class Missing { is_failure, is_nothing };
 
+// What becomes of a file with secrets that every user of the machine may read or write.
+struct Exposure {
+    enum Rule { refuse, warn, mend };
+    explicit Exposure(Rule what) : rule(what) {}
+
+    Rule rule;
+    bool refused = false;
+    std::string warning; // what was found
+};
+
+inline Exposure::Rule exposure_rule(const kiro_source &source) {
+    return source.allow_exposed != 0 ? Exposure::warn : Exposure::refuse;
+}
+
+// False: f is set. fd is needed to mend.
+bool check_exposure(const std::string &path, const struct stat &info, int fd, Exposure &exposure,
+                    kiro_failure *f);
+
 // A regular file of at most max_credential_file bytes. Nothing: f is set; its kind is
 // KIRO_FAIL_NONE if the file is not there and that is nothing.
-std::optional<::kiro::kiro::Secret> read_file(const std::string &path, Missing missing, kiro_failure *f);
+std::optional<::kiro::kiro::Secret> read_file(const std::string &path, Missing missing, kiro_failure *f,
+                                              Exposure *exposure = nullptr);
 
 // Nothing: f is set.
 Fd open_directory(const char *dir, kiro_failure *f);

@@ -40,21 +40,27 @@ std::optional<Credential> parse(kiro_source_kind kind, std::string_view data, ki
 
 // AWS SSO keeps the registration beside the login, named by its hash. A login without it
 // serves until its access token expires.
-void read_registration(const std::string &source, Credential &cred) {
+// False: others may read it, f is set.
+bool read_registration(const std::string &source, Credential &cred, Exposure &exposure, kiro_failure *f) {
     const size_t slash = source.rfind('/');
     const std::string dir = slash == source.npos ? "" : source.substr(0, slash + 1);
     const std::string path = dir + cred.client_id_hash + ".json";
     kiro_failure why{};
-    const auto data = read_file(path, Missing::is_nothing, &why);
+    const auto data = read_file(path, Missing::is_nothing, &why, &exposure);
+    if (exposure.refused) {
+        *f = why;
+        return false;
+    }
     if (data && ::kiro::kiro::add_registration(cred, data->view(), &why)) {
         ::kiro::kiro::append_note(cred.found, "client registration beside it");
-        return;
+        return true;
     }
     const std::string problem = data                         ? shown(path) + ": " + why.message
                                 : why.kind == KIRO_FAIL_NONE ? "there is no " + shown(path)
                                                              : why.message;
     ::kiro::kiro::append_note(cred.warning,
                               "its client registration, which a refresh needs, was not found: " + problem);
+    return true;
 }
 
 } // namespace
@@ -78,7 +84,8 @@ std::optional<Credential> read_source(const kiro_source &source, kiro_failure *f
         return read_credentials_db(source, f);
     }
     const std::string path = source.path;
-    const auto data = read_file(path, Missing::is_failure, f);
+    Exposure exposure{exposure_rule(source)};
+    const auto data = read_file(path, Missing::is_failure, f, &exposure);
     if (!data) {
         return std::nullopt;
     }
@@ -87,9 +94,11 @@ std::optional<Credential> read_source(const kiro_source &source, kiro_failure *f
         name_file(path, f);
         return std::nullopt;
     }
-    if (cred->login == KIRO_LOGIN_OIDC && !cred->has_registration() && !cred->client_id_hash.empty()) {
-        read_registration(path, *cred);
+    if (cred->login == KIRO_LOGIN_OIDC && !cred->has_registration() && !cred->client_id_hash.empty() &&
+        !read_registration(path, *cred, exposure, f)) {
+        return std::nullopt;
     }
+    ::kiro::kiro::append_note(cred->warning, exposure.warning);
     return cred;
 }
 

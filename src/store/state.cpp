@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/file.h"
 
@@ -35,7 +36,8 @@ std::optional<Credential> read_state(const char *dir, const char *account, kiro_
         return std::nullopt;
     }
     const std::string path = std::string(dir) + "/" + account + ".json";
-    const auto data = read_file(path, Missing::is_nothing, f);
+    Exposure exposure{Exposure::mend};
+    const auto data = read_file(path, Missing::is_nothing, f, &exposure);
     if (!data) {
         return std::nullopt;
     }
@@ -44,6 +46,7 @@ std::optional<Credential> read_state(const char *dir, const char *account, kiro_
         // Those of the day it was written; the caller sets today's.
         cred->operator_profile_arn.clear();
         cred->operator_region.clear();
+        cred->warning = exposure.warning;
         return cred;
     }
     const std::string why = cred ? "it was not written by ngx_kiro" : f->message;
@@ -57,6 +60,64 @@ bool write_state(const char *dir, const char *account, const Credential &cred, k
         return false;
     }
     return replace_file(dir, std::string(account) + ".json", ::kiro::kiro::serialize(cred).view(), f);
+}
+
+kiro_status check_dir(const char *dir, int64_t owner, bool allow_exposed, kiro_failure *f) {
+    const auto trusted = [&](uid_t uid) { return uid == 0 || uid == geteuid() || int64_t{uid} == owner; };
+    const auto refuse = [&](const char *why) {
+        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "%s cannot keep logins: %s", shown(dir).c_str(), why);
+        return KIRO_ERROR;
+    };
+    kiro_failure_set(f, KIRO_FAIL_NONE, "%s", "");
+    struct stat info;
+    // Without a slash at the end, which would follow a link.
+    std::string path(dir);
+    while (path.size() > 1 && path.ends_with('/')) {
+        path.pop_back();
+    }
+    if (lstat(path.c_str(), &info) != 0) {
+        if (errno == ENOENT) {
+            return KIRO_AGAIN;
+        }
+        set_failure(f, "look at", path, errno);
+        return KIRO_ERROR;
+    }
+    if (S_ISLNK(info.st_mode)) {
+        if (!trusted(info.st_uid)) {
+            return refuse("it is a symbolic link that another user made");
+        }
+        if (stat(path.c_str(), &info) != 0) {
+            set_failure(f, "follow", path, errno);
+            return KIRO_ERROR;
+        }
+    }
+    if (!S_ISDIR(info.st_mode)) {
+        return refuse("it is not a directory");
+    }
+    // The owner is only checked where it is known which user the workers have.
+    if (owner >= 0 && !trusted(info.st_uid)) {
+        return refuse("it belongs to another user than the workers'");
+    }
+    if ((info.st_mode & S_IWOTH) != 0) {
+        return refuse("every user of this machine may write there, chmod 700 it");
+    }
+    if ((info.st_mode & (S_IROTH | S_IXOTH)) != 0) {
+        if (!allow_exposed) {
+            return refuse("every user of this machine may look into it: chmod 700 it, or allow it with "
+                          "\"allow_exposed_files on\"");
+        }
+        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "every user of this machine may look into %s",
+                         shown(path).c_str());
+    }
+    return KIRO_OK;
+}
+
+bool check_usable(const char *dir, kiro_failure *f) {
+    if (faccessat(AT_FDCWD, dir, R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
+        set_failure(f, "write in", dir, errno);
+        return false;
+    }
+    return true;
 }
 
 kiro_status lock(const char *dir, const char *account, int &fd, kiro_failure *f) {

@@ -59,6 +59,22 @@ kiro_status kiro_store_write_back(const kiro_source *source, const kiro_credenti
     }
 }
 
+kiro_status kiro_store_check_dir(const char *dir, int64_t owner, int allow_exposed, kiro_failure *f) {
+    try {
+        return kiro::store::check_dir(dir, owner, allow_exposed != 0, f);
+    } catch (const std::exception &error) {
+        return failed(f, error);
+    }
+}
+
+kiro_status kiro_store_check_usable(const char *dir, kiro_failure *f) {
+    try {
+        return kiro::store::check_usable(dir, f) ? KIRO_OK : KIRO_ERROR;
+    } catch (const std::exception &error) {
+        return failed(f, error);
+    }
+}
+
 kiro_credential *kiro_store_read_state(const char *dir, const char *account, kiro_failure *f) {
     return guarded(f, [&] { return kiro::store::read_state(dir, account, f); });
 }

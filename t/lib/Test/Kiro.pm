@@ -73,6 +73,7 @@ sub slurp {
 
 sub spew {
     my ($file, $text, $mode) = @_;
+    $mode //= 0600 unless -e $file;    # it may be a login
     open my $fh, '>:raw', $file or die "$file: $!";
     print {$fh} $text;
     close $fh or die "$file: $!";
