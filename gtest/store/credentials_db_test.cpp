@@ -111,7 +111,7 @@ protected:
         writer.put(key, value, "state", blob);
     }
     CredentialPtr read(const char *key = nullptr) {
-        const kiro_source source{KIRO_SOURCE_CREDENTIALS_DB, path_.c_str(), key, 0};
+        const kiro_source source{KIRO_SOURCE_CREDENTIALS_DB, path_.c_str(), key, allow_exposed_};
         f_ = {};
         return own(kiro_store_read_source(&source, &f_));
     }
@@ -147,6 +147,7 @@ protected:
         });
     }
     void open_to(mode_t dir, mode_t files) {
+        allow_exposed_ = 1;
         chmod(dir_.c_str(), dir);
         for (const char *suffix : {"", "-wal", "-shm"}) {
             chmod((path_.string() + suffix).c_str(), files);
@@ -165,6 +166,7 @@ protected:
 
     fs::path dir_;
     fs::path path_;
+    int allow_exposed_ = 0; // set for what nobody reads
     kiro_failure f_{};
     mode_t umask_;
 };

@@ -373,6 +373,48 @@ TEST_F(Store, AForkedChildDoesNotKeepTheLock) {
     waitpid(child, nullptr, 0);
 }
 
+TEST_F(Store, FindsTheProfileThatTheIdeChose) {
+    const std::string arn = "arn:aws:codewhisperer:eu-central-1:000000000000:profile/CHOSEN";
+    const std::string profile = R"({"arn":")" + arn + R"(","name":"Team"})";
+    const fs::path cache = dir_ / ".aws/sso/cache";
+    const fs::path ide = dir_ / ".config/Kiro/User/globalStorage/kiro.kiroagent";
+    fs::create_directories(cache);
+    fs::create_directories(ide);
+    const std::string login = oidc_json(refresh_token(), registration_members() + ",");
+    const std::string path = write(".aws/sso/cache/kiro-auth-token.json", login);
+    const std::string copy = write("copy.json", login);
+    const auto arn_of = [&](const std::string &from) {
+        const auto cred = read(KIRO_SOURCE_CREDENTIALS_FILE, from);
+        EXPECT_TRUE(cred) << f_.message;
+        return cred ? std::string(text(view(cred).record_arn)) : "?";
+    };
+    EXPECT_EQ(arn_of(path), "");
+    const std::string chosen = write(".config/Kiro/User/globalStorage/kiro.kiroagent/profile.json", profile);
+    EXPECT_EQ(arn_of(path), arn);
+    EXPECT_NE(text(view(read(KIRO_SOURCE_CREDENTIALS_FILE, path)).found).find("profile of " + chosen),
+              std::string::npos);
+    EXPECT_EQ(arn_of(copy), "") << "nothing says that it is of this login";
+    chmod(chosen.c_str(), 0644);
+    EXPECT_EQ(arn_of(path), arn) << "it is no secret";
+    chmod(chosen.c_str(), 0666);
+    EXPECT_EQ(arn_of(path), "") << "but others must not choose it";
+
+    const std::string beside = write("profile.json", profile);
+    EXPECT_EQ(arn_of(copy), arn);
+    for (const char *bad : {"", "{", "{}", R"({"arn":1})", R"({"arn":"SECRET"})", "[]"}) {
+        write("profile.json", bad);
+        EXPECT_EQ(arn_of(copy), "") << bad;
+    }
+    write("profile.json", profile);
+    EXPECT_EQ(arn_of(write("social.json", social_json(refresh_token()))),
+              "arn:aws:codewhisperer:us-east-1:699475941385:profile/EHGA3GRVQMUK")
+        << "a record's own profile wins";
+    EXPECT_EQ(arn_of(write("builder.json",
+                           R"({"refreshToken":")" + refresh_token() + R"(","provider":"BuilderId"})")),
+              "")
+        << "a Builder ID has none";
+}
+
 TEST_F(Store, RefusesASourceThatEveryUserMayRead) {
     const std::pair<kiro_source_kind, std::string> sources[] = {
         {KIRO_SOURCE_API_KEY_FILE, write("key", "ksk_SECRET\n")},

@@ -11,11 +11,13 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/kiro/secret.h"
 #include "kiro/http.h"
 #include "kiro/store.h"
+
 #include "support/credentials.h"
 
 namespace {
@@ -174,6 +176,7 @@ void use_every_way(Scanner &scanner, const std::string &dir) {
     std::setbuf(out, nullptr);
     std::fwrite(source.view().data(), 1, source.size(), out);
     std::fclose(out);
+    ASSERT_EQ(chmod(path.c_str(), 0600), 0);
     const CredentialPtr used = own(kiro_store_read_source(&file, &f));
     ASSERT_TRUE(used) << f.message;
     kiro_credential *found = nullptr;

@@ -262,9 +262,10 @@ std::optional<Credential> read_credentials_db(const kiro_source &source, kiro_fa
         return std::nullopt;
     }
     Exposure exposure{exposure_rule(source)};
-    for (const std::string &path : {files->path, files->path + "-wal"}) {
+    for (const char *suffix : {"", "-wal"}) {
         struct stat info;
-        if (stat(path.c_str(), &info) == 0 && !check_exposure(path, info, -1, exposure, f)) {
+        if (stat((files->path + suffix).c_str(), &info) == 0 &&
+            !check_exposure(source.path + std::string(suffix), info, -1, exposure, f)) {
             return std::nullopt;
         }
     }

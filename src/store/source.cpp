@@ -3,11 +3,13 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/kiro/login_database.h"
 #include "store/credentials_db.h"
 #include "store/file.h"
 
@@ -39,8 +41,7 @@ std::optional<Credential> parse(kiro_source_kind kind, std::string_view data, ki
 }
 
 // AWS SSO keeps the registration beside the login, named by its hash. A login without it
-// serves until its access token expires.
-// False: others may read it, f is set.
+// serves until its access token expires. False: others may read it, f is set.
 bool read_registration(const std::string &source, Credential &cred, Exposure &exposure, kiro_failure *f) {
     const size_t slash = source.rfind('/');
     const std::string dir = slash == source.npos ? "" : source.substr(0, slash + 1);
@@ -61,6 +62,39 @@ bool read_registration(const std::string &source, Credential &cred, Exposure &ex
     ::kiro::kiro::append_note(cred.warning,
                               "its client registration, which a refresh needs, was not found: " + problem);
     return true;
+}
+
+// The profile that was chosen in the Kiro IDE: in its own directory if the login is where the
+// IDE keeps it, or beside a copy of the login.
+void read_ide_profile(const std::string &source, Credential &cred) {
+    constexpr std::string_view login_dir = "/.aws/sso/cache/";
+    constexpr std::string_view name = "profile.json";
+    constexpr std::string_view ide_dirs[] = {
+        "/.config/Kiro/User/globalStorage/kiro.kiroagent/",
+        "/Library/Application Support/Kiro/User/globalStorage/kiro.kiroagent/",
+    };
+    const bool may_have_profile = cred.login == KIRO_LOGIN_OIDC || cred.login == KIRO_LOGIN_EXTERNAL;
+    if (!may_have_profile || !cred.profile_arn.empty() || ::kiro::kiro::is_builder_id(cred)) {
+        return;
+    }
+    const std::string dir = source.substr(0, source.rfind('/') + 1);
+    std::vector<std::string> paths = {dir + std::string(name)};
+    if (dir.ends_with(login_dir)) {
+        for (std::string_view ide_dir : ide_dirs) {
+            paths.push_back(dir.substr(0, dir.size() - login_dir.size()).append(ide_dir).append(name));
+        }
+    }
+    for (const std::string &path : paths) {
+        kiro_failure ignored{};
+        struct stat info;
+        const bool trusted = stat(path.c_str(), &info) == 0 && (info.st_mode & S_IWOTH) == 0;
+        const auto data = trusted ? read_file(path, Missing::is_nothing, &ignored) : std::nullopt;
+        cred.profile_arn = data ? ::kiro::kiro::profile_of(data->view()) : std::string();
+        if (!cred.profile_arn.empty()) {
+            ::kiro::kiro::append_note(cred.found, "profile of " + shown(path));
+            return;
+        }
+    }
 }
 
 } // namespace
@@ -99,6 +133,7 @@ std::optional<Credential> read_source(const kiro_source &source, kiro_failure *f
         return std::nullopt;
     }
     ::kiro::kiro::append_note(cred->warning, exposure.warning);
+    read_ide_profile(path, *cred);
     return cred;
 }
 
