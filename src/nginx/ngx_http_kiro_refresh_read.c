@@ -179,6 +179,14 @@ ngx_http_kiro_refresh_compare(ngx_http_kiro_refresh_t *job)
         return NGX_DECLINED;
     }
 
+    if (job->remark.login[0] == '\0'
+        && !kiro_credential_prefer_state(job->cred, job->read))
+    {
+        /* a state alone, of the login before this one: its source has gone on */
+
+        return NGX_DECLINED;
+    }
+
     kiro_credential_get(job->cred, &have);
     kiro_credential_get(job->read, &view);
 
