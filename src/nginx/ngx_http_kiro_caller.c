@@ -241,14 +241,26 @@ static ngx_int_t
 ngx_http_kiro_caller_variable(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     ngx_str_t *key)
 {
-    if (ngx_http_complex_value(r, ctx->conf->auth_key, key) != NGX_OK) {
+    ngx_str_t  value;
+
+    if (ngx_http_complex_value(r, ctx->conf->auth_key, &value) != NGX_OK) {
         kiro_failure_set(&ctx->failure, KIRO_FAIL_INTERNAL, "out of memory");
         return NGX_ERROR;
     }
 
-    /* a copy: it is wiped with the request */
+    /* a value with variables is always a copy */
 
-    ctx->token.token = *key;
+    key->len = value.len;
+    key->data = ngx_http_kiro_secret(r->pool, value.len + 1);
+
+    if (key->data == NULL) {
+        ngx_explicit_memzero(value.data, value.len);
+        kiro_failure_set(&ctx->failure, KIRO_FAIL_INTERNAL, "out of memory");
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(key->data, value.data, value.len);
+    ngx_explicit_memzero(value.data, value.len);
 
     if (ngx_http_kiro_is_key(key)) {
         return NGX_OK;
