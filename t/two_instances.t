@@ -132,4 +132,19 @@ for my $login (qw(credentials_file oidc)) {
     $_->stop for $b, $t;
 }
 
+# --- and two accounts on one source ------------------------------------------------------------------------------
+
+{
+    my $t = Test::Kiro->new(login => 'credentials_file', http => 'kiro_account twin { %%TWIN%% }');
+    $t->start_sim;
+    my $source = "credentials_file $t->{simulator}{credentials}; endpoint %%ENDPOINT%%; management_endpoint %%ENDPOINT%%; auth_endpoint %%ENDPOINT%%; profile_arn $t->{simulator}{oidc_profile_arn};";
+    for my $case ([ $source, 1 ], [ "$source refresh off;", 0 ], [ $source =~ s/credentials_file \S+/credentials_file $t->{simulator}{oidc};/r, 0 ]) {
+        $t->{vars}{TWIN} = $case->[0];
+        my ($status, $words) = $t->test_config;
+        is($status, 0, 'two accounts: they may be') or diag $words;
+        is($words =~ /\[warn\].*is the login of "main" as well/ ? 1 : 0, $case->[1], 'two accounts: a warning where they share');
+    }
+    $t->stop;
+}
+
 done_testing;

@@ -7,6 +7,8 @@
 #include "ngx_http_kiro.h"
 
 
+static void ngx_http_kiro_account_twins(ngx_conf_t *cf,
+    ngx_http_kiro_account_t *account);
 static char *ngx_http_kiro_account_directive(ngx_conf_t *cf,
     ngx_command_t *dummy, void *conf);
 static char *ngx_http_kiro_account_source(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -270,7 +272,53 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    ngx_http_kiro_account_twins(cf, account);
+
     return NGX_CONF_OK;
+}
+
+
+/* each refresh of one spends the refresh token of the other */
+
+static void
+ngx_http_kiro_account_twins(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
+{
+    ngx_uint_t                  i;
+    ngx_http_kiro_account_t   **other;
+    ngx_http_kiro_main_conf_t  *kmcf;
+
+    if (account->source.path == NULL || !account->refresh
+        || account->source.kind == KIRO_SOURCE_API_KEY_FILE)
+    {
+        return;
+    }
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kiro_module);
+
+    other = kmcf->accounts.elts;
+
+    for (i = 0; i < kmcf->accounts.nelts; i++) {
+
+        if (other[i] == account || other[i]->source.path == NULL
+            || !other[i]->refresh
+            || ngx_strcmp(other[i]->source.path, account->source.path) != 0
+            || other[i]->credentials_db_key.len
+               != account->credentials_db_key.len
+            || ngx_strncmp(other[i]->credentials_db_key.data,
+                           account->credentials_db_key.data,
+                           account->credentials_db_key.len)
+               != 0)
+        {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "kiro_account \"%V\": %s is the login of \"%V\" as well; "
+                      "they will log each other out: use one account, or "
+                      "\"refresh off\" in one of them", &account->name,
+                      account->source.path, &other[i]->name);
+        return;
+    }
 }
 
 
