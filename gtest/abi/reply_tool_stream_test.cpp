@@ -232,6 +232,17 @@ TEST(ToolStream, AFragmentMayEndAnywhere) {
     }
 }
 
+TEST(ToolStream, ALineEndInAStringIsEscapedInACutCallToo) {
+    for (const test::Mode &mode : kStreams) {
+        Stream stream(mode);
+        stream.feed(fragment(R"({\"in)"));
+        stream.feed(fragment(R"( \n)") + stop() + test::tail("TOOL_USE"));
+        const test::Seen seen = stream.eof();
+        ASSERT_EQ(seen.cut.size(), 1u);
+        EXPECT_EQ(seen.cut[0].input, R"({"in \n)");
+    }
+}
+
 // However much of it came: only a call with its end looks whole.
 TEST(ToolStream, ACallWithoutItsEndNeverLooksWhole) {
     for (const char *input : {R"({})", R"({\"a\":{\"b\":\"}\"}})", R"( {\"a\":[]} \n)", R"({\"a\":1}})"}) {

@@ -54,12 +54,27 @@ inline std::string without_halves(std::string json) {
     return json;
 }
 
+// Control characters in strings are escaped on their way.
+inline std::string without_line_ends(std::string json) {
+    bool string = false;
+    for (std::size_t at = 0; at < json.size(); ++at) {
+        if (json[at] == '"') {
+            string = !string;
+        } else if (string && json[at] == '\\') {
+            ++at;
+        } else if (string && json[at] == '\n') {
+            json.replace(at++, 1, "\\n");
+        }
+    }
+    return json;
+}
+
 // What must reach the client of an input; empty: it is no object, so there is no call.
 inline std::string client_input(std::string json) {
     if (json.find_first_not_of(" \n") == json.npos) {
         return "{}";
     }
-    json = without_halves(std::move(json));
+    json = without_halves(without_line_ends(std::move(json)));
     simdjson::dom::parser parser;
     Json value;
     return parser.parse(json).get(value) == simdjson::SUCCESS && value.is_object() ? simdjson::minify(value)

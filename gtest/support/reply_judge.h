@@ -299,7 +299,7 @@ inline void judge_streamed_calls(const RandomReply &reply, const Seen &seen, boo
     for (const SeenTool &call : seen.cut) {
         const auto made = reply.inputs.find(call.id);
         need(made != reply.inputs.end(), "a cut call that nobody made:", call.input);
-        const std::string sent = without_halves(made->second);
+        const std::string sent = without_halves(without_line_ends(made->second));
         const std::size_t from = std::min(sent.find_first_not_of(" \n"), sent.size());
         need(std::string_view(sent).substr(from).starts_with(without_halves(call.input)),
              "a cut call differs:", call.input);
