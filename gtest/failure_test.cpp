@@ -109,6 +109,7 @@ const Row kRows[] = {
     {KIRO_FAIL_CONTEXT_OVERFLOW, 400, "invalid_request_error", "context_length_exceeded", 400,
      "invalid_request_error"},
     {KIRO_FAIL_TOO_MANY_REQUESTS, 429, "requests", "rate_limit_exceeded", 429, "rate_limit_error"},
+    {KIRO_FAIL_BUDGET, 429, "tokens", "rate_limit_exceeded", 429, "rate_limit_error"},
     {KIRO_FAIL_BUSY, 429, "requests", "rate_limit_exceeded", 429, "rate_limit_error"},
     {KIRO_FAIL_RATE_LIMITED, 429, "requests", "rate_limit_exceeded", 429, "rate_limit_error"},
     {KIRO_FAIL_QUOTA, 429, "insufficient_quota", "insufficient_quota", 402, "billing_error"},

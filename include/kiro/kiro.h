@@ -72,6 +72,7 @@ typedef enum {
 
     /* limits: of nginx (limit_req and others), of the upstream */
     KIRO_FAIL_TOO_MANY_REQUESTS,
+    KIRO_FAIL_BUDGET,           /* kiro_budget is spent */
     KIRO_FAIL_BUSY,             /* no place among the account's calls */
     KIRO_FAIL_RATE_LIMITED,
     KIRO_FAIL_QUOTA,

@@ -63,6 +63,7 @@ typedef struct {
                                    UUID, without the prefix that a wire adds */
     int      stream;            /* the client wants SSE */
     kiro_call call;             /* what kiro_request_write() gives */
+    uint64_t max_tokens;        /* of the answer, as asked; 0: no limit */
     size_t   tools;             /* that go up, also those that were called earlier only */
     int      notice;            /* kiro_request_notice() is in what was written last, or will
                                    be in the first write */

@@ -37,6 +37,7 @@ constexpr std::array kNames{
     Name{KIRO_FAIL_CONTEXT_OVERFLOW, "context_overflow"},
     Name{KIRO_FAIL_CLIENT_TIMEOUT, "client_timeout"},
     Name{KIRO_FAIL_TOO_MANY_REQUESTS, "too_many_requests"},
+    Name{KIRO_FAIL_BUDGET, "budget"},
     Name{KIRO_FAIL_BUSY, "busy"},
     Name{KIRO_FAIL_RATE_LIMITED, "rate_limited"},
     Name{KIRO_FAIL_QUOTA, "quota"},
@@ -65,11 +66,17 @@ struct Final {
 };
 
 constexpr std::array kFinal{
-    Final{KIRO_FAIL_QUOTA, true},           Final{KIRO_FAIL_SUSPENDED, true},
-    Final{KIRO_FAIL_LOGIN_REQUIRED, true},  Final{KIRO_FAIL_AUTH_EXPIRED, true},
-    Final{KIRO_FAIL_UPSTREAM_TLS, true},    Final{KIRO_FAIL_NOT_BUILT, true},
-    Final{KIRO_FAIL_RATE_LIMITED, false},   Final{KIRO_FAIL_UPSTREAM_ERROR, false},
-    Final{KIRO_FAIL_UPSTREAM_EMPTY, false}, Final{KIRO_FAIL_UPSTREAM_PROTOCOL, false},
+    Final{KIRO_FAIL_QUOTA, true},
+    Final{KIRO_FAIL_SUSPENDED, true},
+    Final{KIRO_FAIL_LOGIN_REQUIRED, true},
+    Final{KIRO_FAIL_AUTH_EXPIRED, true},
+    Final{KIRO_FAIL_UPSTREAM_TLS, true},
+    Final{KIRO_FAIL_NOT_BUILT, true},
+    Final{KIRO_FAIL_BUDGET, false},
+    Final{KIRO_FAIL_RATE_LIMITED, false},
+    Final{KIRO_FAIL_UPSTREAM_ERROR, false},
+    Final{KIRO_FAIL_UPSTREAM_EMPTY, false},
+    Final{KIRO_FAIL_UPSTREAM_PROTOCOL, false},
 };
 
 struct StatusKind {

@@ -53,6 +53,7 @@ typedef struct ngx_http_kiro_fetch_s    ngx_http_kiro_fetch_t;
 typedef struct ngx_http_kiro_models_s   ngx_http_kiro_models_t;
 typedef struct ngx_http_kiro_lookup_s   ngx_http_kiro_lookup_t;
 typedef struct ngx_http_kiro_ctx_s      ngx_http_kiro_ctx_t;
+typedef struct ngx_http_kiro_budget_s   ngx_http_kiro_budget_t;
 
 
 /* shared memory */
@@ -462,6 +463,7 @@ typedef struct {
     ngx_uint_t                       auth;
     ngx_http_complex_value_t        *auth_key;    /* of a variable */
     ngx_array_t                     *origins;     /* ngx_str_t */
+    ngx_array_t                     *budgets;     /* limits */
     ngx_array_t                     *aliases;     /* kiro_model_alias */
     ngx_array_t                     *headers;     /* ngx_http_kiro_set_header_t */
     ngx_str_t                        default_model;
@@ -610,6 +612,7 @@ struct ngx_http_kiro_ctx_s {
     ngx_str_t                        lost;        /* calls of this answer */
     ngx_str_t                        notice;      /* calls told to the model */
     uint64_t                         notice_serial;
+    ngx_http_kiro_budget_t          *budget;      /* NULL: there is none */
     ngx_msec_t                       first_token;
     ngx_uint_t                       attempts;
     ngx_uint_t                       retries;
@@ -982,6 +985,14 @@ extern const ngx_str_t  ngx_http_kiro_api_names[];
 
 ngx_int_t ngx_http_kiro_add_variables(ngx_conf_t *cf);
 ngx_int_t ngx_http_kiro_usage(ngx_http_kiro_ctx_t *ctx, kiro_reply_info *info);
+
+/* ngx_http_kiro_budget.c */
+char *ngx_http_kiro_budget_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kiro_budget(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_kiro_budget_enter(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_budget_leave(ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_budget_headers(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
 
 /* ngx_http_kiro_cors.c */
 char *ngx_http_kiro_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

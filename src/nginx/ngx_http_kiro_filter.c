@@ -41,6 +41,7 @@ static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 static ngx_int_t
 ngx_http_kiro_header_filter(ngx_http_request_t *r)
 {
+    ngx_http_kiro_ctx_t       *ctx;
     ngx_http_kiro_loc_conf_t  *klcf;
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
@@ -55,6 +56,12 @@ ngx_http_kiro_header_filter(ngx_http_request_t *r)
 
     if (klcf->filter) {
         return ngx_http_kiro_filter_begin(r, klcf);
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    if (ctx && ngx_http_kiro_budget_headers(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (ngx_http_kiro_special(r, klcf)

@@ -76,6 +76,7 @@ ngx_http_kiro_ctx_cleanup(void *data)
     ngx_http_kiro_ctx_t *ctx = data;
 
     ngx_http_kiro_stats_end(ctx);
+    ngx_http_kiro_budget_leave(ctx);
 
     kiro_reply_free(ctx->reply);
     kiro_reply_free(ctx->first_reply);
@@ -181,6 +182,10 @@ ngx_http_kiro_chat_body(ngx_http_request_t *r)
     if (rc == NGX_OK && ctx->count_only) {
         ngx_http_kiro_count_tokens(r);
         return;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_kiro_budget_enter(ctx);
     }
 
     if (rc == NGX_OK) {

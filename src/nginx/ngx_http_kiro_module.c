@@ -98,6 +98,20 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       0,
       NULL },
 
+    { ngx_string("kiro_budget_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
+      ngx_http_kiro_budget_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("kiro_budget"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_2MORE,
+      ngx_http_kiro_budget,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("kiro_cors_origin"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_kiro_cors,
@@ -382,6 +396,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
     conf->keys = NGX_CONF_UNSET_PTR;
     conf->auth = NGX_CONF_UNSET_UINT;
     conf->origins = NGX_CONF_UNSET_PTR;
+    conf->budgets = NGX_CONF_UNSET_PTR;
     conf->aliases = NGX_CONF_UNSET_PTR;
     conf->headers = NGX_CONF_UNSET_PTR;
     conf->retries = NGX_CONF_UNSET_UINT;
@@ -424,6 +439,7 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->auth, prev->auth,
                               NGX_HTTP_KIRO_AUTH_ACCOUNT);
     ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
+    ngx_conf_merge_ptr_value(conf->budgets, prev->budgets, NULL);
     ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
     ngx_conf_merge_ptr_value(conf->headers, prev->headers, NULL);
     ngx_conf_merge_str_value(conf->default_model, prev->default_model, "");

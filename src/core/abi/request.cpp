@@ -296,6 +296,7 @@ void kiro_request_get_info(const kiro_request *req, kiro_request_info *info) {
     info->conversation = str(req->upstream.conversation_id);
     info->stream = req->conversation.stream;
     info->call = req->search_query.empty() ? KIRO_CALL_MODEL : KIRO_CALL_SEARCH;
+    info->max_tokens = req->conversation.max_tokens;
     info->tools = req->upstream.tools.size();
     info->notice = !req->upstream.notice.empty();
     info->lost_calls = str(req->upstream.lost.names);

@@ -33,6 +33,7 @@ constexpr std::array kShapes{
     Shape{KIRO_FAIL_CONTEXT_OVERFLOW, 400, kRequest, "prompt is too long"},
     Shape{KIRO_FAIL_CLIENT_TIMEOUT, 408, "timeout_error", ""},
     Shape{KIRO_FAIL_TOO_MANY_REQUESTS, 429, "rate_limit_error", ""},
+    Shape{KIRO_FAIL_BUDGET, 429, "rate_limit_error", ""},
     Shape{KIRO_FAIL_BUSY, 429, "rate_limit_error", ""},
     Shape{KIRO_FAIL_RATE_LIMITED, 429, "rate_limit_error", ""},
     Shape{KIRO_FAIL_QUOTA, 402, "billing_error", ""},

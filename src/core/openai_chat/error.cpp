@@ -38,6 +38,7 @@ constexpr std::array kShapes{
           "This model's maximum context length is exceeded"},
     Shape{KIRO_FAIL_CLIENT_TIMEOUT, 408, kRequest, "timeout", "", ""},
     Shape{KIRO_FAIL_TOO_MANY_REQUESTS, 429, "requests", "rate_limit_exceeded", "", ""},
+    Shape{KIRO_FAIL_BUDGET, 429, "tokens", "rate_limit_exceeded", "", ""},
     Shape{KIRO_FAIL_BUSY, 429, "requests", "rate_limit_exceeded", "", ""},
     Shape{KIRO_FAIL_RATE_LIMITED, 429, "requests", "rate_limit_exceeded", "", ""},
     Shape{KIRO_FAIL_QUOTA, 429, "insufficient_quota", "insufficient_quota", "", ""},

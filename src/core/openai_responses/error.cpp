@@ -17,6 +17,7 @@ constexpr std::array kCodes{
     Code{KIRO_FAIL_CONTEXT_OVERFLOW, "context_length_exceeded"},
     Code{KIRO_FAIL_QUOTA, "insufficient_quota"},
     Code{KIRO_FAIL_RATE_LIMITED, "rate_limit_exceeded"},
+    Code{KIRO_FAIL_BUDGET, "rate_limit_exceeded"},
     Code{KIRO_FAIL_BUSY, "rate_limit_exceeded"},
     Code{KIRO_FAIL_TOO_MANY_REQUESTS, "rate_limit_exceeded"},
     Code{KIRO_FAIL_INVALID_REQUEST, "invalid_prompt"},

@@ -1,0 +1,161 @@
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Test::Kiro;
+
+# kiro_budget: tokens and credits of a period, by any variable.
+
+my $t = Test::Kiro->new(
+    workers => 2, location => 'kiro_budget zone=who tokens=1m/day tokens=5m/hour;',
+    http => <<'EOT',
+    kiro_budget_zone $http_x_who zone=who:256k;
+    kiro_budget_zone $http_x_team zone=team:256k;
+EOT
+    server => <<'EOT',
+        location /small/  { kiro_pass main; kiro_budget zone=who tokens=3000/day; }
+        location /many/   { kiro_pass main; kiro_budget zone=who tokens=20k/day; }
+        location /money/  { kiro_pass main; kiro_budget zone=team credits=1.5/day; kiro_budget zone=who tokens=1m/day; }
+        location /both/   { kiro_pass main; kiro_budget zone=team credits=5/day; kiro_budget zone=who tokens=1/day; }
+EOT
+)->start;
+
+my $day = 86400;
+sub who { return (headers => [ 'X-Who' => $_[0], @_ > 1 ? ('X-Team' => $_[1]) : () ]) }
+
+# Not in the last moments of a day: the counts would begin anew.
+sleep 1 while $day - time % $day < 30;
+
+# --- settled to the last token ---------------------------------------------
+
+my $used = 0;
+for my $n (1 .. 4) {
+    my $r = $t->openai(scripted({ words => 10 * $n }), who('alice'));
+    is($r->{status}, 200, "request $n");
+    is($r->header('x-ratelimit-limit-tokens'), 1_000_000, 'the limit that is nearest');
+    is($r->header('x-ratelimit-remaining-tokens'), 1_000_000 - $used, 'what is left before this one');
+    like($r->header('x-ratelimit-reset-tokens'), qr/^(?:\d+[hms])+$/, 'until when');
+    my $usage = json($r->{body})->{usage};
+    $used += $usage->{prompt_tokens} + $usage->{completion_tokens};
+}
+my $r = $t->anthropic(scripted({ words => 5 }), who('alice'), stream => 1);
+is($r->header('anthropic-ratelimit-tokens-remaining'), 1_000_000 - $used, 'anthropic: a stream is told as well');
+is($r->header('anthropic-ratelimit-tokens-limit'), 1_000_000, 'the limit');
+like($r->header('anthropic-ratelimit-tokens-reset'), qr/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'until when');
+$used += $t->last_access(5)->{$_} for qw(input output);
+
+is($t->openai(scripted({ words => 5 }), who('bob'))->header('x-ratelimit-remaining-tokens'), 1_000_000, 'others have their own');
+is($t->openai(scripted({ words => 5 }))->header('x-ratelimit-remaining-tokens'), undef, 'without a name there is no budget');
+
+$t->error_shape($t->openai(scripted(('500') x 5), who('alice')), 'openai', 502, 'a request that fails');
+$r = $t->openai(scripted({ words => 1 }), who('alice'));
+is($r->header('x-ratelimit-remaining-tokens'), 1_000_000 - $used, 'it used nothing');
+$used += $_->{prompt_tokens} + $_->{completion_tokens} for json($r->{body})->{usage};
+
+is($t->post('/v1/chat/completions', '{', who('alice'))->{status}, 400, 'a bad request');
+$t->reload;
+$r = $t->openai(scripted({ words => 1 }), who('alice'));
+is($r->header('x-ratelimit-remaining-tokens'), 1_000_000 - $used, 'a reload keeps the counts');
+
+# --- spent -----------------------------------------------------------------
+
+my $n = 0;
+while (++$n < 50) {
+    $r = $t->openai(scripted({ words => 200 }), who('carol'), path => '/small/chat/completions');
+    last if $r->{status} != 200;
+}
+cmp_ok($n, '>', 3, 'some were served');
+cmp_ok($n, '<', 20, 'not all');
+for my $case ([ openai => $r ], [ anthropic => $t->anthropic('x', who('carol'), path => '/small/messages') ],
+    [ responses => $t->responses('x', who('carol'), path => '/small/responses', stream => 1) ])
+{
+    my ($api, $got) = @$case;
+    my $body = $t->error_shape($got, $api, 429, "$api: spent");
+    like($got->{body}, qr/the budget of 3000 tokens a day is spent; the next day begins in \d+ s/, "$api: why");
+    cmp_ok($got->header('retry-after'), '<=', $day, "$api: when it begins anew");
+    cmp_ok($got->header('retry-after'), '>', 0, "$api: later");
+    is($got->header('x-should-retry'), 'false', "$api: no use to wait");
+    my $header = $api eq 'anthropic' ? 'anthropic-ratelimit-tokens-remaining' : 'x-ratelimit-remaining-tokens';
+    is($got->header($header), 0, "$api: nothing is left");
+}
+is(($t->access)[-1]{error}, 'budget', '$kiro_error');
+is($t->openai('x', who('dave'), path => '/small/chat/completions')->{status}, 200, 'others are served');
+is($t->post('/small/messages/count_tokens', { model => 'claude-sonnet-4.5', messages => [ { role => 'user', content => 'x' } ] }, who('carol'))->{status}, 200,
+    'count_tokens uses nothing');
+my $before = $t->stats->{generate};
+$t->openai('x', who('carol'), path => '/small/chat/completions');
+is($t->stats->{generate}, $before, 'a request that is refused does not reach the service');
+
+# --- credits, two zones ----------------------------------------------------
+
+$n = 0;
+while (++$n < 20) {
+    $r = $t->openai(scripted({ words => 2, credits => 0.5 }), who("eve$n", 'red'), path => '/money/chat/completions');
+    last if $r->{status} != 200;
+}
+is($n, 4, 'three requests at half a credit');
+like($r->{body}, qr/the budget of 1\.50 credits a day is spent/, 'what is spent');
+is($t->openai(scripted({ words => 2 }), who('eve', 'blue'), path => '/money/chat/completions')->{status}, 200, 'another team');
+
+$t->openai('x', who('frank', 'green'), path => '/both/chat/completions');
+$t->openai('x', who('frank', 'green'), path => '/both/chat/completions') for 1 .. 300;
+is($t->openai('x', who('gina', 'green'), path => '/both/chat/completions')->{status}, 200, 'what one zone refuses is given back to the other');
+
+# --- many at once ----------------------------------------------------------
+
+my @x = map { $t->openai_x(scripted({ words => 100, first_ms => 100 }), who('heidi'), path => '/many/chat/completions') } 1 .. 200;
+$t->run(60, @x);
+my %status;
+$status{ $_->{status} }++ for @x;
+is_deeply([ sort keys %status ], [ 200, 429 ], '200 at once: served or refused');
+my ($sum, $most) = (0, 0);
+for (grep { $_->{status} == 200 } @x) {
+    my $usage = json($_->{body})->{usage};
+    my $tokens = $usage->{prompt_tokens} + $usage->{completion_tokens};
+    $sum += $tokens;
+    $most = $tokens if $tokens > $most;
+}
+cmp_ok($sum, '<=', 20_000 + $most, 'not more than one request above the budget');
+cmp_ok($status{200}, '>', 5, 'some were served');
+$r = $t->openai(scripted({ words => 1 }), who('heidi'), path => '/many/chat/completions');
+is($r->header('x-ratelimit-remaining-tokens'), $sum < 20_000 ? 20_000 - $sum : 0, 'all was settled');
+
+# A client that leaves: what it took by estimate is put right.
+my $x = $t->openai_x(scripted({ words => 5, first_ms => 20_000 }), who('ivan'), stream => 1);
+$t->turn(0.4, $x);
+cmp_ok($t->openai(scripted({ words => 1 }), who('ivan'))->header('x-ratelimit-remaining-tokens'), '<=', 1_000_000 - 1000, 'taken');
+undef $x;
+ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub {
+    $t->openai(scripted({ words => 1 }), who('ivan'))->header('x-ratelimit-remaining-tokens') > 1_000_000 - 900
+}), 'given back when the client has left');
+
+# --- a zone that is full ---------------------------------------------------
+
+$t->openai('x', who(sprintf '%s%05d', 'k' x 3000, $_)) for 1 .. 80;
+$r = $t->openai('x', who('z' x 3000));
+$t->error_shape($r, 'openai', 503, 'no room for another key');
+ok(scalar $t->grep_log(qr/kiro_budget_zone "who" has no room/), 'and said so');
+$t->stop;
+
+for my $bad (
+    [ 'kiro_budget_zone $a;'                               => qr/invalid number of arguments/ ],
+    [ 'kiro_budget_zone $host size=1m;'                    => qr/needs "zone=name:size"/ ],
+    [ 'kiro_budget_zone $host zone=a:1k;'                  => qr/is too small/ ],
+    [ 'kiro_budget_zone $host zone=a:x;'                   => qr/invalid zone size/ ],
+    [ 'kiro_budget zone=no tokens=1/day;'                  => qr/zero size shared memory zone "no"/ ],
+    [ map({ ("kiro_budget_zone \$host zone=a:1m; kiro_budget zone=a $_;" => qr/is no limit, it must have the form/) } 'tokens=1/week') ],
+    [ 'kiro_budget_zone $host zone=a:1m; kiro_budget zone=a tokens=0/day;'   => qr/is no limit/ ],
+    [ 'kiro_budget_zone $host zone=a:1m; kiro_budget zone=a tokens=x/day;'   => qr/is no limit/ ],
+    [ 'kiro_budget_zone $host zone=a:1m; kiro_budget zone=a credits=1;'      => qr/is no limit/ ],
+    [ 'kiro_budget_zone $host zone=a:1m; kiro_budget tokens=1/day zone=a;'   => qr/needs "zone=name" first/ ],
+    [ 'kiro_budget_zone $host zone=a:1m; kiro_budget_zone $uri zone=a:1m;'   => qr/already in use|already bound/ ],
+) {
+    my ($conf, $like) = @$bad;
+    my $bad = Test::Kiro->new(sim => 0, conf => "$conf server { }", allow => qr/emerg/);
+    my ($status, $out) = $bad->test_config;
+    isnt($status, 0, "refused: $conf");
+    like($out, $like, 'and said why');
+}
+
+done_testing;
