@@ -891,6 +891,7 @@ void ngx_http_kiro_token_dead(kiro_failure *f);
 
 /* ngx_http_kiro_secret.c */
 void *ngx_http_kiro_secret(ngx_pool_t *pool, size_t size);
+void ngx_http_kiro_secret_exit_worker(void);
 #if (NGX_SSL)
 void ngx_http_kiro_secret_ssl(ngx_ssl_t *ssl);
 #endif

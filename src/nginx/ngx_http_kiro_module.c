@@ -650,6 +650,7 @@ ngx_http_kiro_exit_process(ngx_cycle_t *cycle)
     ngx_http_kiro_token_exit_worker(cycle);
     ngx_http_kiro_egress_exit_worker(cycle);
     ngx_http_kiro_stats_exit_worker(cycle);
+    ngx_http_kiro_secret_exit_worker();
 }
 
 

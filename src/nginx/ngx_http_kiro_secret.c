@@ -104,6 +104,23 @@ ngx_http_kiro_secret_cleanup(void *data)
 }
 
 
+/* pools that are destroyed later keep nothing */
+
+void
+ngx_http_kiro_secret_exit_worker(void)
+{
+    ngx_http_kiro_secret_t  *block;
+
+    while (ngx_http_kiro_secret_free) {
+        block = ngx_http_kiro_secret_free;
+        ngx_http_kiro_secret_free = block->next;
+        kiro_secret_free(block, NGX_HTTP_KIRO_SECRET_BLOCK);
+    }
+
+    ngx_http_kiro_secret_nfree = NGX_HTTP_KIRO_SECRET_KEPT;
+}
+
+
 #if (NGX_SSL)
 
 /* nginx collects in a buffer what TLS is to send, and with it tokens */
