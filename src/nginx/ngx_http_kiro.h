@@ -835,6 +835,7 @@ void ngx_http_kiro_sse_type(ngx_http_request_t *r);
 ngx_int_t ngx_http_kiro_create_reply(ngx_http_kiro_ctx_t *ctx, kiro_str model);
 void ngx_http_kiro_drop_reply(ngx_http_kiro_ctx_t *ctx);
 double ngx_http_kiro_credits(ngx_http_kiro_ctx_t *ctx);
+double ngx_http_kiro_total_credits(ngx_http_kiro_ctx_t *ctx);
 
 /* ngx_http_kiro_special.c */
 ngx_int_t ngx_http_kiro_special_add(ngx_conf_t *cf, ngx_str_t *location);

@@ -109,7 +109,7 @@ ngx_http_kiro_usage_headers(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    credits = ngx_http_kiro_credits(ctx);
+    credits = ngx_http_kiro_total_credits(ctx);
 
     if (credits == 0) {
         return NGX_OK;

@@ -69,7 +69,7 @@ ngx_http_kiro_drop_reply(ngx_http_kiro_ctx_t *ctx)
 }
 
 
-/* of all attempts, also of those before a fallback */
+/* of all attempts */
 
 double
 ngx_http_kiro_credits(ngx_http_kiro_ctx_t *ctx)
@@ -89,5 +89,20 @@ ngx_http_kiro_credits(ngx_http_kiro_ctx_t *ctx)
         credits += info.credits;
     }
 
-    return ctx->before ? credits + ngx_http_kiro_credits(ctx->before) : credits;
+    return credits;
+}
+
+
+/* also of the accounts before a fallback */
+
+double
+ngx_http_kiro_total_credits(ngx_http_kiro_ctx_t *ctx)
+{
+    double  credits;
+
+    for (credits = 0; ctx; ctx = ctx->before) {
+        credits += ngx_http_kiro_credits(ctx);
+    }
+
+    return credits;
 }

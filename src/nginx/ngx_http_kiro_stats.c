@@ -241,7 +241,8 @@ ngx_http_kiro_stats_handler(ngx_http_request_t *r)
     }
 
     (void) ngx_atomic_fetch_add(&s->credits,
-                   (ngx_atomic_int_t) (ngx_http_kiro_credits(ctx) * 1e6 + 0.5));
+                   (ngx_atomic_int_t) (ngx_http_kiro_total_credits(ctx) * 1e6
+                                       + 0.5));
 
     if (ngx_http_kiro_usage(ctx, &info) != NGX_OK) {
         return NGX_OK;

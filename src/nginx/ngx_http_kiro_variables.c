@@ -335,7 +335,7 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 
     if (data == NGX_HTTP_KIRO_VAR_CREDITS) {
 
-        credits = ngx_http_kiro_credits(ctx);
+        credits = ngx_http_kiro_total_credits(ctx);
 
         if (credits == 0 && !ctx->answered && !ctx->filter) {
             return NGX_DECLINED;
