@@ -464,6 +464,26 @@ TEST_F(Store, ClosesAStateThatEveryUserMayRead) {
     EXPECT_EQ(text(view(load()).warning), "");
 }
 
+// The workers' user can put it there, and the master reads as root.
+TEST_F(Store, ALinkInPlaceOfTheStateChangesNoOtherFile) {
+    ASSERT_EQ(save(login()), KIRO_OK);
+    const fs::path target = dir_ / "target";
+    fs::rename(dir_ / "main.json", target);
+    chmod(target.c_str(), 0644);
+
+    fs::create_symlink(target, dir_ / "main.json");
+    EXPECT_FALSE(load());
+    expect_failure("main.json: it is a symbolic link");
+    EXPECT_EQ(mode_of(target), 0644u);
+
+    fs::remove(dir_ / "main.json");
+    fs::create_hard_link(target, dir_ / "main.json");
+    const auto back = load();
+    ASSERT_TRUE(back) << f_.message;
+    EXPECT_NE(text(view(back).warning).find("chmod 600 it"), std::string::npos);
+    EXPECT_EQ(mode_of(target), 0644u);
+}
+
 TEST_F(Store, ChecksTheDirectoryOfTheState) {
     const int64_t me = geteuid();
     const auto check = [&](const fs::path &path, int64_t owner = geteuid(), int allow = 0) {
@@ -580,6 +600,12 @@ TEST_F(Profile, SaysThatItsFileIsDamaged) {
         EXPECT_EQ(get(mine_), KIRO_ERROR) << content;
         expect_failure("main.profile is damaged");
     }
+    chmod((dir_ / "main.profile").c_str(), 0644);
+    fs::rename(dir_ / "main.profile", dir_ / "target");
+    fs::create_symlink(dir_ / "target", dir_ / "main.profile");
+    EXPECT_EQ(get(mine_), KIRO_ERROR);
+    expect_failure("main.profile: it is a symbolic link");
+    EXPECT_EQ(mode_of(dir_ / "target"), 0644u);
     EXPECT_EQ(put(mine_, arn_, "../x"), KIRO_ERROR);
     EXPECT_EQ(get(mine_, 256, "../x"), KIRO_ERROR);
 }

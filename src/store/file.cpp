@@ -137,7 +137,8 @@ bool check_exposure(const std::string &path, const struct stat &info, int fd, Ex
     case Exposure::mend:
         break;
     }
-    const bool mended = fchmod(fd, 0600) == 0;
+    // One with a second name may be a file of somebody else.
+    const bool mended = info.st_nlink == 1 && fchmod(fd, 0600) == 0;
     ::kiro::kiro::append_note(exposure.warning,
                               found + (mended ? ", it was closed to them" : ", chmod 600 it"));
     return true;
@@ -146,10 +147,14 @@ bool check_exposure(const std::string &path, const struct stat &info, int fd, Ex
 std::optional<Secret> read_file(const std::string &path, Missing missing, kiro_failure *f,
                                 Exposure *exposure) {
     // O_NONBLOCK: a FIFO must not hang us before fstat() tells that it is one.
-    Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    const bool ours = exposure != nullptr && exposure->rule == Exposure::mend;
+    Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (ours ? O_NOFOLLOW : 0)));
     if (!fd.valid()) {
         const int error = errno;
-        if (error == ENOENT && missing == Missing::is_nothing) {
+        if (error == ELOOP && ours) {
+            kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED, "cannot use %s: it is a symbolic link",
+                             shown(path).c_str());
+        } else if (error == ENOENT && missing == Missing::is_nothing) {
             kiro_failure_set(f, KIRO_FAIL_NONE, "%s", "");
         } else {
             set_failure(f, "open", path, error);
@@ -198,7 +203,7 @@ std::optional<Secret> read_file(const std::string &path, Missing missing, kiro_f
 Fd open_directory(const char *dir, kiro_failure *f) {
     const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        set_failure(f, "open the state directory", dir, errno);
+        set_failure(f, "open the directory", dir, errno);
     }
     return Fd(fd);
 }

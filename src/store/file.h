@@ -38,7 +38,8 @@ private:
 
 enum class Missing { is_failure, is_nothing };
 
-// What becomes of a file with secrets that every user of the machine may read or write.
+// What becomes of a file with secrets that every user of the machine may read or write. mend is
+// for files of our own: the directory is the workers', so the master follows no link there.
 struct Exposure {
     enum Rule { refuse, warn, mend };
     explicit Exposure(Rule what) : rule(what) {}

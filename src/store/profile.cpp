@@ -45,7 +45,8 @@ std::optional<std::string> read_profile(const char *dir, const char *account, st
         return std::nullopt;
     }
     const std::string path = std::string(dir) + "/" + name_of(account);
-    const auto data = read_file(path, Missing::is_nothing, f);
+    Exposure exposure{Exposure::mend};
+    const auto data = read_file(path, Missing::is_nothing, f, &exposure);
     if (!data) {
         return std::nullopt;
     }
