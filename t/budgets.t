@@ -17,6 +17,8 @@ EOT
         location /small/  { kiro_pass main; kiro_budget zone=who tokens=3000/day; }
         location /many/   { kiro_pass main; kiro_budget zone=who tokens=20k/day; }
         location /money/  { kiro_pass main; kiro_budget zone=team credits=1.5/day; kiro_budget zone=who tokens=1m/day; }
+        location /fall/   { kiro_pass main; kiro_retries 0; kiro_budget zone=who tokens=1m/day; kiro_fallback @again; }
+        location @again   { kiro_pass main; kiro_budget zone=who tokens=1m/day; }
         location /both/   { kiro_pass main; kiro_budget zone=team credits=5/day; kiro_budget zone=who tokens=1/day; }
 EOT
 )->start;
@@ -129,6 +131,16 @@ undef $x;
 ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub {
     $t->openai(scripted({ words => 1 }), who('ivan'))->header('x-ratelimit-remaining-tokens') > 1_000_000 - 900
 }), 'given back when the client has left');
+
+# A request that falls back has what one location has taken, not both.
+$x = $t->openai_x(scripted(['500', { words => 5, first_ms => 20_000 }]), who('judy'), stream => 1, path => '/fall/chat/completions');
+$t->turn(0.1, $x) for 1 .. 5;
+ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { scalar $t->grep_log(qr/falls back to "\@again"/) }), 'a request falls back');
+$t->turn(0.4, $x);
+my $left = $t->openai(scripted({ words => 1 }), who('judy'))->header('x-ratelimit-remaining-tokens');
+cmp_ok($left, '<=', 1_000_000 - 1000, 'the second location has taken its estimate');
+cmp_ok($left, '>', 1_000_000 - 1900, 'the first has given its own back');
+undef $x;
 
 # --- a zone that is full ---------------------------------------------------
 

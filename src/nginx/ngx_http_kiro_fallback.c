@@ -207,6 +207,7 @@ ngx_http_kiro_fall_back(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ngx_http_kiro_exchange_leave(ctx);
     ngx_http_kiro_stats_end(ctx);
+    ngx_http_kiro_budget_leave(ctx);
 
     /* the attempts' upstream is not the one of the answer */
 

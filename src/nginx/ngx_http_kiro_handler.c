@@ -197,6 +197,9 @@ ngx_http_kiro_chat_body(ngx_http_request_t *r)
 
     if (rc == NGX_DECLINED) {
         rc = ngx_http_kiro_send_failure(r, ctx, &ctx->failure);
+
+    } else if (rc == NGX_ERROR) {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ngx_http_finalize_request(r, rc);
