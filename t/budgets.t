@@ -142,6 +142,11 @@ cmp_ok($left, '<=', 1_000_000 - 1000, 'the second location has taken its estimat
 cmp_ok($left, '>', 1_000_000 - 1900, 'the first has given its own back');
 undef $x;
 
+# A key that is the client's secret.
+$t->secret('budget-key-SECRET');
+$t->openai('x', who('budget-key-SECRET', 'grey'), path => '/both/chat/completions') for 1 .. 2;
+ok(scalar $t->grep_log(qr/the budget of 1 tokens a day is spent, zone "who", client ""/), 'the log does not show keys');
+
 # --- a zone that is full ---------------------------------------------------
 
 $t->openai('x', who(sprintf '%s%05d', 'k' x 3000, $_)) for 1 .. 80;

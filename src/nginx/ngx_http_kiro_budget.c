@@ -119,7 +119,7 @@ static ngx_http_kiro_budget_limit_t *ngx_http_kiro_budget_check(
 static void ngx_http_kiro_budget_put(ngx_http_kiro_ctx_t *ctx,
     uint64_t *used);
 static void ngx_http_kiro_budget_spent(ngx_http_kiro_ctx_t *ctx,
-    ngx_http_kiro_budget_limit_t *limit, ngx_str_t *key, time_t now);
+    ngx_http_kiro_budget_limit_t *limit, time_t now);
 
 
 static ngx_http_kiro_budget_period_t  ngx_http_kiro_budget_periods[] = {
@@ -718,7 +718,7 @@ ngx_http_kiro_budget_take(ngx_http_kiro_ctx_t *ctx, ngx_shm_zone_t *shm_zone)
 
         ctx->budget->charges.nelts--;
 
-        ngx_http_kiro_budget_spent(ctx, limit, &key, now);
+        ngx_http_kiro_budget_spent(ctx, limit, now);
         return NGX_DECLINED;
     }
 
@@ -790,7 +790,7 @@ ngx_http_kiro_budget_check(ngx_http_kiro_ctx_t *ctx, ngx_shm_zone_t *shm_zone,
 
 static void
 ngx_http_kiro_budget_spent(ngx_http_kiro_ctx_t *ctx,
-    ngx_http_kiro_budget_limit_t *limit, ngx_str_t *key, time_t now)
+    ngx_http_kiro_budget_limit_t *limit, time_t now)
 {
     char                           amount[NGX_INT64_LEN + 8];
     time_t                         left;
@@ -801,6 +801,8 @@ ngx_http_kiro_budget_spent(ngx_http_kiro_ctx_t *ctx,
     period = &ngx_http_kiro_budget_periods[limit->period];
     left = period->length - now % period->length;
 
+    /* the key is not for the log: it may be the one that the client sent */
+
     if (limit->unit == NGX_HTTP_KIRO_BUDGET_TOKENS) {
         ngx_sprintf((u_char *) amount, "%uL tokens%Z", limit->most);
 
@@ -810,8 +812,9 @@ ngx_http_kiro_budget_spent(ngx_http_kiro_ctx_t *ctx,
     }
 
     ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
-                  "kiro: the budget of %s a %s is spent, zone \"%V\", key "
-                  "\"%V\"", amount, period->text, &limit->zone->shm.name, key);
+                  "kiro: the budget of %s a %s is spent, zone \"%V\", client "
+                  "\"%V\"", amount, period->text, &limit->zone->shm.name,
+                  &ctx->client);
 
     kiro_failure_set(f, KIRO_FAIL_BUDGET,
                      "the budget of %s a %s is spent; the next %s begins in "
