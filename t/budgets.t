@@ -167,6 +167,8 @@ for my $bad (
     [ 'kiro_budget_zone $host zone=a:1m; kiro_budget zone=a credits=1;'      => qr/is no limit/ ],
     [ 'kiro_budget_zone $host zone=a:1m; kiro_budget tokens=1/day zone=a;'   => qr/needs "zone=name" first/ ],
     [ 'kiro_budget_zone $host zone=a:1m; kiro_budget_zone $uri zone=a:1m;'   => qr/already in use|already bound/ ],
+    [ 'kiro_zone same:1m; kiro_budget_zone $host zone=same:1m;'              => qr/already declared for a different use/ ],
+    [ 'kiro_zone same:1m; server { kiro_budget zone=same tokens=1/day; }'    => qr/already declared for a different use/ ],
 ) {
     my ($conf, $like) = @$bad;
     my $bad = Test::Kiro->new(sim => 0, conf => "$conf server { }", allow => qr/emerg/);

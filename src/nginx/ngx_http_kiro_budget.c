@@ -122,6 +122,11 @@ static void ngx_http_kiro_budget_spent(ngx_http_kiro_ctx_t *ctx,
     ngx_http_kiro_budget_limit_t *limit, time_t now);
 
 
+/* another tag than that of kiro_zone, which is another thing */
+
+static ngx_uint_t  ngx_http_kiro_budget_tag;
+
+
 static ngx_http_kiro_budget_period_t  ngx_http_kiro_budget_periods[] = {
     { ngx_string("minute"), 60, "minute" },
     { ngx_string("hour"), 3600, "hour" },
@@ -189,7 +194,8 @@ ngx_http_kiro_budget_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    shm_zone = ngx_shared_memory_add(cf, &name, size, &ngx_http_kiro_module);
+    shm_zone = ngx_shared_memory_add(cf, &name, size,
+                                     &ngx_http_kiro_budget_tag);
     if (shm_zone == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -228,7 +234,7 @@ ngx_http_kiro_budget(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     name.data = value[1].data + 5;
     name.len = value[1].len - 5;
 
-    zone = ngx_shared_memory_add(cf, &name, 0, &ngx_http_kiro_module);
+    zone = ngx_shared_memory_add(cf, &name, 0, &ngx_http_kiro_budget_tag);
     if (zone == NULL) {
         return NGX_CONF_ERROR;
     }
