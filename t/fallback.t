@@ -231,10 +231,16 @@ sub of { my ($path) = @_; return sub { $_->{uri} eq $path } }
         is("@h", $path eq '/origins' ? 'Access-Control-Allow-Origin: https://page.example'
             : $path eq '/plain' ? 'Access-Control-Allow-Origin: https://elsewhere.example' : '', "$path: who may read it");
     }
-    my $counted = $t->get('/metrics')->{body};
-    my $sum = 0;
-    $sum += $1 while $counted =~ /^kiro_requests_total\{[^}]*account="(?:main|second)"[^}]*\} (\d+)$/mg;
-    is($sum, scalar(logged($t, 10, sub { $_->{uri} ne '/metrics' })), 'each request is counted once');
+    # A request is counted a moment after its client has the end of the answer.
+    my $requests = logged($t, 10, sub { $_->{uri} ne '/metrics' });
+    my ($counted, $sum);
+    Test::Kiro::wait_for(5 * $p, sub {
+        $counted = $t->get('/metrics')->{body};
+        $sum = 0;
+        $sum += $1 while $counted =~ /^kiro_requests_total\{[^}]*account="(?:main|second)"[^}]*\} (\d+)$/mg;
+        return $sum >= $requests;
+    });
+    is($sum, $requests, 'each request is counted once');
     like($counted, qr/^kiro_requests_total\{[^}]*account="main"[^}]*status="200"[^}]*\} 2$/m, 'as one of the account that was to answer');
 
     ok(Test::Kiro::wait_for(5 * $p, sub { $t->get('/metrics')->{body} =~ /^kiro_open_requests 0$/m }), 'none is open');
