@@ -4,6 +4,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::More;
 use Test::Kiro;
+use Test::Kiro::Net;
 
 # What the log says about the credential source: which kind of login was found and
 # why, what is wrong with it, and, once, what a later look at it has shown.
@@ -58,6 +59,54 @@ for my $case (
     $t->openai_object($t->openai('hello with the new login'), 'the new login');
     is(said($t, $found), 1, 'once, too');
     is(said($t, $broken), 1, 'and the other is not repeated');
+    $t->stop;
+}
+
+# The secrets of a login that came later are not for the host of the one before it.
+{
+    my $t = Test::Kiro->new(login => 'credentials_file', sim => ['--expired']);
+    $t->start_sim;
+    my $i  = $t->{simulator};
+    my $px = Test::Kiro::Net->proxy($t)->set(mode => '502');
+    my $file = $i->{credentials};
+    my $put = sub { Test::Kiro::spew($file, json({ %{ $_[0] }, expiresAt => '2026-01-01T00:00:00Z' }), 0600) };
+    $put->(json(Test::Kiro::slurp($file)));
+    my $to = sub { my ($host) = @_; return scalar grep { /^\Q$host\E 443 / } $px->asked };
+    my ($before, $after) = ('prod.us-east-1.auth.desktop.kiro.dev', 'oidc.eu-west-1.amazonaws.com');
+    $t->{conf} = "kiro_account main { credentials_file $file; refresh_timeout 1s; token_timeout 300ms; models_interval off;"
+        . " endpoint https://127.0.0.1:%%TLS_PORT%%; ssl_name localhost; proxy http://127.0.0.1:" . $px->port . '; }'
+        . ' server { listen 127.0.0.1:%%PORT%%; location /v1/ { kiro_pass main; } }';
+    $t->start_nginx;
+    ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { $to->($before) }), 'the host of the first login is asked');
+    $put->({ %{ $t->sim(POST => 'tokens', { issue => 'oidc' })->{credentials} }{qw(accessToken refreshToken)},
+        authMethod => 'IdC', region => 'eu-west-1', clientId => 'id', clientSecret => 'SECRETclient' });
+    my $refused = qr/\[error\].*"main": token refresh failed: another login is there by now, which is refreshed at another host: reload nginx/;
+    ok(Test::Kiro::wait_for(20 * Test::Kiro::patience(), sub { $t->openai('hello to the old host'); said($t, $refused) }),
+        'a login of another host is not sent to it');
+    my $asked = $to->($before);
+    ok(Test::Kiro::wait_for(20 * Test::Kiro::patience(), sub { said($t, $refused) > 1 }), 'it is said again');
+    is($to->($before), $asked, 'and nothing was sent');
+    is($to->($after), 0, 'nor to a host that is not known yet');
+    $t->reload;
+    ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { $to->($after) }), 'after a reload its own host is asked');
+    $t->stop;
+}
+
+# Some identity providers know their token endpoint with a slash at its end only.
+{
+    my $t = Test::Kiro->new(login => 'credentials_file');
+    $t->start_sim;
+    my $host = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 8) or die "listen: $!";
+    my $file = "$t->{dir}/files/idp.json";
+    Test::Kiro::spew($file, json({ refreshToken => 'SECRETrefresh' . 'r' x 40, authMethod => 'external_idp', clientId => 'id',
+        tokenEndpoint => 'https://idp.example.com/token', issuerUrl => 'https://idp.example.com/' }), 0600);
+    $t->{conf} = "kiro_account main { credentials_file $file; models_interval off; endpoint https://127.0.0.1:%%TLS_PORT%%;"
+        . ' ssl_name localhost; auth_endpoint http://127.0.0.1:' . $host->sockport . '/o/token/; }'
+        . ' server { listen 127.0.0.1:%%PORT%%; location /v1/ { kiro_pass main; } }';
+    $t->start_nginx;
+    $host->timeout(10 * Test::Kiro::patience());
+    my $c = $host->accept or die "no refresh: $!";
+    is(scalar readline $c, "POST /o/token/ HTTP/1.1\r\n", 'the slash at the end of a token endpoint is kept');
     $t->stop;
 }
 

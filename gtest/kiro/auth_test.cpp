@@ -56,6 +56,33 @@ TEST(AuthEndpoint, FollowsLoginAndRegion) {
     EXPECT_EQ(endpoint(cred), "https://oidc.ap-south-1.amazonaws.com");
 }
 
+TEST(AuthEndpoint, IsThatOfAnotherLoginOrNot) {
+    const auto elsewhere = [](std::string json, std::string_view from, std::string_view to) {
+        kiro_failure f;
+        json.replace(json.find(from), from.size(), to);
+        auto cred = parse(json, &f);
+        EXPECT_TRUE(cred) << f.message;
+        return cred;
+    };
+    const auto same = [](const CredentialPtr &a, const CredentialPtr &b) {
+        return kiro_auth_same_endpoint(a.get(), b.get()) != 0;
+    };
+    EXPECT_TRUE(same(social(), social()));
+    EXPECT_TRUE(same(oidc(), oidc()));
+    EXPECT_TRUE(same(external(), external()));
+    EXPECT_FALSE(same(social(), oidc()));
+    EXPECT_FALSE(same(oidc(), social()));
+    EXPECT_FALSE(same(external(), oidc()));
+    const auto other_region =
+        elsewhere(oidc_json(refresh_token(), registration_members() + ","), "eu-west-1", "us-east-1");
+    EXPECT_FALSE(same(oidc(), other_region));
+    const auto set = oidc();
+    ASSERT_EQ(kiro_credential_override(set.get(), str(""), str("ap-south-1")), KIRO_OK);
+    EXPECT_TRUE(same(set, other_region)) << "the setting counts";
+    EXPECT_TRUE(same(oidc(), set)) << "one of before does not";
+    EXPECT_FALSE(same(external(), elsewhere(serialize(external()), "/token", "/tokens")));
+}
+
 TEST(RefreshRequest, Social) {
     const std::string body = R"({"refreshToken":")" + refresh_token() + R"("})";
     EXPECT_EQ(request(social(), "auth.example:8443", "", "ngx_kiro/1"),

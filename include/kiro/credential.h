@@ -114,6 +114,13 @@ int kiro_is_region(kiro_str name);
 size_t kiro_auth_endpoint(const kiro_credential *cred, char *buf, size_t cap);
 
 /*
+ * Whether the default auth endpoint of cred, whose settings count, is that of other too:
+ * the secrets of a login go to no host of another one.
+ */
+int kiro_auth_same_endpoint(const kiro_credential *cred,
+    const kiro_credential *other);
+
+/*
  * The whole HTTP/1.1 request (Connection: close) that refreshes this login.
  * host goes into the Host header; prefix is the endpoint's path ("" or "/x").
  * Returns the length it needs; written only if cap is enough; 0: cannot be

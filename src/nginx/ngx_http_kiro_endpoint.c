@@ -630,6 +630,12 @@ ngx_http_kiro_endpoint_auth(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
         return NGX_ERROR;
     }
 
+    /* an identity provider names the whole path, with a slash at the end or not */
+
+    if (view.login == KIRO_LOGIN_EXTERNAL && ep->prefix.data) {
+        ep->prefix.len = url.data + url.len - ep->prefix.data;
+    }
+
     if (account->ssl_name.len && account->auth_endpoint.len
         && !ngx_http_kiro_endpoint_by_region(&account->ssl_name))
     {

@@ -147,6 +147,17 @@ ngx_http_kiro_refresh_fetch(ngx_http_kiro_refresh_t *job)
         return;
     }
 
+    /* the host is that of the login which was there at the start */
+
+    if (account->auth_endpoint.len == 0
+        && !kiro_auth_same_endpoint(account->credential, job->cred))
+    {
+        ngx_http_kiro_refresh_failed(job, "another login is there by now, which "
+                                     "is refreshed at another host: reload "
+                                     "nginx");
+        return;
+    }
+
     if (!account->has_auth) {
         ngx_http_kiro_refresh_dead(job, "this login cannot be refreshed");
         return;

@@ -13,6 +13,9 @@ namespace kiro::kiro {
 // Empty if the login is never refreshed.
 std::string auth_endpoint(const Credential &cred);
 
+// See kiro_auth_same_endpoint().
+bool same_auth_endpoint(const Credential &cred, const Credential &other);
+
 struct AuthTarget {
     std::string_view host;
     std::string_view prefix;

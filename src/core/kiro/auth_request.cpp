@@ -112,6 +112,11 @@ std::string auth_endpoint(const Credential &cred) {
     return {};
 }
 
+bool same_auth_endpoint(const Credential &cred, const Credential &other) {
+    const bool same_region = !cred.operator_region.empty() || cred.sso_region == other.sso_region;
+    return cred.login == other.login && same_region && cred.token_endpoint == other.token_endpoint;
+}
+
 std::optional<Secret> refresh_request(const Credential &cred, const AuthTarget &target, kiro_failure *f) {
     if (const char *why = refusal(cred)) {
         kiro_failure_set(f, KIRO_FAIL_LOGIN_REQUIRED, "%s", why);

@@ -163,6 +163,10 @@ int kiro_is_region(kiro_str name) {
     return impl::is_region(view_of(name));
 }
 
+int kiro_auth_same_endpoint(const kiro_credential *cred, const kiro_credential *other) {
+    return impl::same_auth_endpoint(cred->value, other->value);
+}
+
 size_t kiro_auth_endpoint(const kiro_credential *cred, char *buf, size_t cap) {
     try {
         return copy_out(impl::auth_endpoint(cred->value), buf, cap);
