@@ -87,6 +87,12 @@ unlink $registration;
 says('OIDC without its registration', 1, [$oidc], qr/^registration: +missing$/m, qr/^refresh: +NOT possible: the client registration/m,
     qr/^warning: +.*there is no .*\Q$hash\E\.json/m);
 
+my %idp = (refreshToken => $refresh, authMethod => 'external_idp', clientId => 'id', issuerUrl => 'https://example.com/');
+says('identity provider', 0, [ file('idp.json', { %idp, tokenEndpoint => 'https://login.example.com/token/' }) ],
+    qr/^refresh: +possible$/m, qr/^hosts: .*, login\.example\.com$/m);
+says('identity provider without its token endpoint', 1, [ file('idp.json', \%idp) ],
+    qr/^refresh: +NOT possible: "tokenEndpoint" is missing/m, qr/^hosts: .*kiro\.dev$/m, qr/^result: +it CANNOT be used/m);
+
 # Permissions.
 chmod 0644, $social;
 says('read by all', 0, [$social], qr/^warning: +\Q$social\E can be read by everybody: chmod 600$/m);

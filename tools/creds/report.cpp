@@ -102,6 +102,9 @@ std::string no_refresh(const Credential &cred, int64_t now) {
     if (!::kiro::kiro::refresh_request(cred, {"host", "", "kiro-creds"}, &why)) {
         return why.message;
     }
+    if (::kiro::kiro::auth_endpoint(cred).empty()) {
+        return "\"tokenEndpoint\" is missing: set auth_endpoint in nginx";
+    }
     if (cred.registration_expires_at != 0 && cred.registration_expires_at <= now) {
         return "the client registration has expired: log in again";
     }
