@@ -34,6 +34,7 @@ my $conf = <<'EOT';
         listen 127.0.0.1:%%PORT%%;
         location /v1/ { kiro_pass main; }
         location = /health { kiro_health; }
+        location = /metrics { kiro_metrics; }
     }
 EOT
 
@@ -317,6 +318,8 @@ for my $words ('profileArn is required for this request.', 'Invalid profileArn.'
     my $plan = { status => 400, reason => undef, message => $words };
     $t->openai_object($t->openai(scripted($plan, { words => 3 })), "$words once");
     is(asked($t), 4, "$words: looked up again");
+    my ($why) = map { $_->{why} } $t->last_access(2);
+    like($t->get('/metrics')->{body}, qr/^kiro_retries_total\{reason="\Q$why\E"\} 1$/m, "$words: a retry that is counted");
     my $r = $t->openai(scripted($plan));
     my $e = $t->error_shape($r, 'openai', 400, "$words for ever");
     like($e->{message}, qr/profile_arn/, "$words: what to do");

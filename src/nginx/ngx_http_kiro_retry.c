@@ -144,6 +144,7 @@ ngx_http_kiro_exchange_profile(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->profiled = 1;
     ctx->retry_reason = kiro_failure_name(ctx->failure.kind);
+    ngx_http_kiro_stats_retry(ctx, ctx->failure.kind);
     ctx->state = NGX_HTTP_KIRO_TOKEN;
 
     ngx_http_kiro_exchange_wake(ctx);
