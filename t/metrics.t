@@ -134,6 +134,23 @@ is($h->{status}, 200, 'HEAD');
 is($h->{body}, '', 'without a body');
 is($t->post('/metrics', '{}')->{status}, 405, 'POST is refused');
 
+# Nothing but kiro_filter.
+{
+    my $vectors = Test::Kiro::root() . '/gtest/data/vectors';
+    my $f = Test::Kiro->new(sim => 0, conf => <<"EOT");
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location /filter/ { alias $vectors/; kiro_filter openai; types { application/vnd.amazon.eventstream bin; } }
+        location = /metrics { kiro_metrics; }
+    }
+EOT
+    $f->start;
+    is($f->get('/filter/s01_text.bin')->{status}, 200, 'an answer of kiro_filter') for 1 .. 3;
+    Test::Kiro::wait_for(5, sub { ($f->access(1)) >= 3 });
+    like($f->get('/metrics')->{body}, qr/^kiro_requests_total\{account="",api="openai",model="",status="200"\} 3$/m, 'they are counted without an account');
+    $f->stop;
+}
+
 SKIP: {
     my ($promtool) = grep { -x } map { "$_/promtool" } split /:/, $ENV{PATH};
     skip 'there is no promtool', 1 if !$promtool;

@@ -500,6 +500,12 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->location = clcf->name;
     }
 
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kiro_module);
+
+    if (conf->pass || conf->filter) {
+        kmcf->enabled = 1;
+    }
+
     if (conf->pass == NULL || conf->peers) {
         return NGX_CONF_OK;
     }
@@ -514,10 +520,6 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (ngx_http_kiro_special_add(cf, &conf->location) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
-
-    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kiro_module);
-
-    kmcf->enabled = 1;
 
     if (ngx_http_kiro_init_peers(cf, kmcf, conf) != NGX_OK
         || ngx_http_kiro_auth_check(cf, conf) != NGX_OK)
