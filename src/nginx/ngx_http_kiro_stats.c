@@ -104,19 +104,27 @@ ngx_http_kiro_stats_init_worker(ngx_cycle_t *cycle)
     zone = kmcf->zone;
     open = zone->sh->stats.open;
 
+    ngx_http_kiro_stats_open = NULL;
+
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     for (i = 0; i < NGX_HTTP_KIRO_OPEN; i++) {
 
-        if (open[i].pid == 0 || open[i].pid == ngx_pid
-            || ngx_http_kiro_worker_gone(open[i].pid))
+        /* another process may get the number of one that died: it is none */
+
+        if (open[i].pid
+            && (open[i].pid == ngx_pid
+                || ngx_http_kiro_worker_gone(open[i].pid)))
         {
-            open[i].pid = ngx_pid;
+            open[i].pid = 0;
+        }
+
+        if (open[i].pid == 0 && ngx_http_kiro_stats_open == NULL) {
             open[i].requests = 0;
             open[i].streams = 0;
+            open[i].pid = ngx_pid;
 
             ngx_http_kiro_stats_open = &open[i];
-            break;
         }
     }
 
