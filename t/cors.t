@@ -7,12 +7,17 @@ use Test::Kiro;
 
 # kiro_cors_origin: pages of other origins.
 
+my $vectors = Test::Kiro::root() . '/gtest/data/vectors';
 my $t = Test::Kiro->new(
+    http => 'kiro_budget_zone $http_x_who zone=cors:256k;',
     key => 'sk-cors',
     location => 'kiro_cors_origin https://app.example.com http://localhost:3000;',
-    server => <<'EOT',
+    server => <<"EOT",
         location = /no { return 403; }
         location /any/ { kiro_pass main; kiro_cors_origin *; kiro_client_key sk-cors; auth_request /no; }
+        location /spend/ { kiro_pass main; kiro_cors_origin *; kiro_budget zone=cors tokens=1m/day; }
+        location /filter/ { proxy_pass http://127.0.0.1:%%PORT%%/raw/; kiro_filter openai; kiro_cors_origin https://app.example.com; }
+        location /raw/   { alias $vectors/; types { application/vnd.amazon.eventstream bin; } add_header Access-Control-Allow-Origin * always; }
         location /none/ { kiro_pass main; kiro_client_key sk-cors; }
 EOT
 )->start;
@@ -76,6 +81,21 @@ is(header($r, 'allow-headers'), undef, 'what is no header name does not come bac
 $r = preflight('https://app.example.com', '/none/chat/completions');
 is(header($r, 'allow-origin'), undef, 'without the directive: nothing');
 is($r->header('vary'), undef, 'not even this');
+
+# Answers of another server that kiro_filter turns.
+for my $case ([ 's01_text.bin', 200 ], [ 'none.bin', 404 ]) {
+    $r = $t->get("/filter/$case->[0]", @from);
+    is($r->{status}, $case->[1], "kiro_filter: $case->[0]");
+    is_deeply([ $r->{head} =~ /^access-control-allow-origin: (.*?)\r$/gim ], ['https://app.example.com'], 'one origin, and not that of the other server');
+}
+$r = preflight('https://app.example.com', '/filter/s01_text.bin');
+is($r->{status}, 204, 'kiro_filter: a preflight does not reach the other server');
+like(header($r, 'allow-methods'), qr/\bPOST\b/, 'methods');
+is($t->get('/raw/s01_text.bin', @from)->header('access-control-allow-origin'), '*', 'other locations have what they had');
+
+$r = $t->openai('hello cors', path => '/spend/chat/completions', headers => [ Origin => 'https://x.example', 'X-Who' => 'me' ]);
+is($r->header('x-ratelimit-limit-tokens'), 1_000_000, 'a budget');
+like(header($r, 'expose-headers'), qr/\bX-RateLimit-Remaining-Tokens\b/, 'the page may read what is left');
 
 for my $bad ('app.example.com', 'https://app.example.com/', 'https://*.example.com', 'https://') {
     my ($status, $out) = Test::Kiro->new(sim => 0, login => 'api_key_file', conf => "server { kiro_cors_origin $bad; }", allow => qr{is no origin})->test_config;

@@ -28,7 +28,7 @@ ngx_http_kiro_access_handler(ngx_http_request_t *r)
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
 
-    if (klcf->pass == NULL || r != r->main) {
+    if ((klcf->pass == NULL && klcf->filter == 0) || r != r->main) {
         return NGX_DECLINED;
     }
 
@@ -36,7 +36,7 @@ ngx_http_kiro_access_handler(ngx_http_request_t *r)
         return NGX_HTTP_NO_CONTENT;
     }
 
-    if (klcf->keys == NULL) {
+    if (klcf->pass == NULL || klcf->keys == NULL) {
         return NGX_DECLINED;
     }
 

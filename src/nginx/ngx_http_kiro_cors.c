@@ -132,6 +132,17 @@ ngx_http_kiro_cors_headers(ngx_http_request_t *r,
                     "Retry-After-Ms, X-Should-Retry, X-Kiro-Usage, "
                     "X-Kiro-Credits");
 
+        if (klcf->budgets) {
+            ngx_str_set(&value, "Request-Id, X-Request-Id, Retry-After, "
+                        "Retry-After-Ms, X-Should-Retry, X-Kiro-Usage, "
+                        "X-Kiro-Credits, X-RateLimit-Limit-Tokens, "
+                        "X-RateLimit-Remaining-Tokens, "
+                        "X-RateLimit-Reset-Tokens, "
+                        "Anthropic-RateLimit-Tokens-Limit, "
+                        "Anthropic-RateLimit-Tokens-Remaining, "
+                        "Anthropic-RateLimit-Tokens-Reset");
+        }
+
         return ngx_http_kiro_add_header(r, "Access-Control-Expose-Headers",
                                         &value);
     }

@@ -86,20 +86,23 @@ ngx_http_kiro_filter_cors(ngx_http_request_t *r, ngx_http_kiro_loc_conf_t *klcf)
 
     from = ngx_http_kiro_fallback_place(r);
 
-    if (from == NULL) {
-        return klcf->pass || klcf->filter ? ngx_http_kiro_cors_headers(r, klcf)
-                                          : NGX_OK;
-    }
+    if (from) {
 
-    while (from->before) {
-        from = from->before;
-    }
+        while (from->before) {
+            from = from->before;
+        }
 
-    if (from->conf->origins == NULL) {
+        klcf = from->conf;
+
+    } else if (klcf->pass == NULL && klcf->filter == 0) {
         return NGX_OK;
     }
 
-    /* two of them are as bad as none */
+    if (klcf->origins == NULL) {
+        return NGX_OK;
+    }
+
+    /* those of another server: two of them are as bad as none */
 
     part = &r->headers_out.headers.part;
 
@@ -118,7 +121,7 @@ ngx_http_kiro_filter_cors(ngx_http_request_t *r, ngx_http_kiro_loc_conf_t *klcf)
         }
     }
 
-    return ngx_http_kiro_cors_headers(r, from->conf);
+    return ngx_http_kiro_cors_headers(r, klcf);
 }
 
 
