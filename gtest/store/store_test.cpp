@@ -114,6 +114,36 @@ TEST_F(Store, FindsTheRegistrationBesideTheLogin) {
     EXPECT_FALSE(view(social).has_registration);
 }
 
+TEST_F(Store, FindsWhatIsBesideTheFileThatALinkLeadsTo) {
+    const std::string hash = "0123456789abcdef0123456789abcdef01234567.json";
+    fs::create_directories(dir_ / ".aws/sso/cache");
+    fs::create_directories(dir_ / ".config/Kiro/User/globalStorage/kiro.kiroagent");
+    fs::create_directory(dir_ / "etc");
+    const std::string login = write(".aws/sso/cache/kiro-auth-token.json", oidc_json(refresh_token()));
+    const fs::path link = dir_ / "etc/login.json";
+    fs::create_symlink(login, link);
+    const auto without = read(KIRO_SOURCE_CREDENTIALS_FILE, link);
+    ASSERT_TRUE(without) << f_.message;
+    for (const char *dir : {"etc/", ".aws/sso/cache/"}) {
+        EXPECT_NE(text(view(without).warning).find(dir + hash), std::string::npos)
+            << text(view(without).warning);
+    }
+    const std::string arn = "arn:aws:codewhisperer:eu-central-1:000000000000:profile/CHOSEN";
+    write(".config/Kiro/User/globalStorage/kiro.kiroagent/profile.json", R"({"arn":")" + arn + R"("})");
+    const std::string registration = write(".aws/sso/cache/" + hash, "{" + registration_members() + "}");
+    const auto cred = read(KIRO_SOURCE_CREDENTIALS_FILE, link);
+    ASSERT_TRUE(cred) << f_.message;
+    EXPECT_TRUE(view(cred).has_registration) << text(view(cred).warning);
+    EXPECT_EQ(text(view(cred).warning), "");
+    EXPECT_EQ(text(view(cred).record_arn), arn);
+
+    chmod(registration.c_str(), 0644);
+    EXPECT_FALSE(read(KIRO_SOURCE_CREDENTIALS_FILE, link));
+    expect_failure(hash + " can be read by every user");
+    write("etc/" + hash, "{" + registration_members() + "}");
+    EXPECT_TRUE(read(KIRO_SOURCE_CREDENTIALS_FILE, link)) << "the one beside the link comes first";
+}
+
 TEST_F(Store, AnInlineRegistrationWins) {
     const auto cred = read(KIRO_SOURCE_CREDENTIALS_FILE,
                            write("login.json", oidc_json(refresh_token(), registration_members() + ",")));

@@ -1,8 +1,10 @@
 #include "store/source.h"
 
 #include <array>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <fcntl.h>
@@ -40,25 +42,42 @@ std::optional<Credential> parse(kiro_source_kind kind, std::string_view data, ki
     return std::nullopt;
 }
 
+// Where the files beside a source are, each with its slash: where its path says, and where it
+// is if that is a link.
+std::vector<std::string> directories_of(const std::string &source) {
+    const auto directory_of = [](std::string_view path) {
+        const size_t slash = path.rfind('/');
+        return std::string(slash == path.npos ? "./" : path.substr(0, slash + 1));
+    };
+    std::vector<std::string> out = {directory_of(source)};
+    std::error_code error;
+    const std::string resolved = std::filesystem::canonical(source, error).string();
+    if (!error && !std::filesystem::equivalent(out.front(), directory_of(resolved), error) && !error) {
+        out.push_back(directory_of(resolved));
+    }
+    return out;
+}
+
 // AWS SSO keeps the registration beside the login, named by its hash. A login without it
 // serves until its access token expires. False: others may read it, f is set.
 bool read_registration(const std::string &source, Credential &cred, Exposure &exposure, kiro_failure *f) {
-    const size_t slash = source.rfind('/');
-    const std::string dir = slash == source.npos ? "" : source.substr(0, slash + 1);
-    const std::string path = dir + cred.client_id_hash + ".json";
-    kiro_failure why{};
-    const auto data = read_file(path, Missing::is_nothing, &why, &exposure);
-    if (exposure.refused) {
-        *f = why;
-        return false;
+    std::string problem;
+    for (const std::string &dir : directories_of(source)) {
+        const std::string path = dir + cred.client_id_hash + ".json";
+        kiro_failure why{};
+        const auto data = read_file(path, Missing::is_nothing, &why, &exposure);
+        if (exposure.refused) {
+            *f = why;
+            return false;
+        }
+        if (data && ::kiro::kiro::add_registration(cred, data->view(), &why)) {
+            ::kiro::kiro::append_note(cred.found, "client registration beside it");
+            return true;
+        }
+        ::kiro::kiro::append_note(problem, data                         ? shown(path) + ": " + why.message
+                                           : why.kind == KIRO_FAIL_NONE ? "there is no " + shown(path)
+                                                                        : why.message);
     }
-    if (data && ::kiro::kiro::add_registration(cred, data->view(), &why)) {
-        ::kiro::kiro::append_note(cred.found, "client registration beside it");
-        return true;
-    }
-    const std::string problem = data                         ? shown(path) + ": " + why.message
-                                : why.kind == KIRO_FAIL_NONE ? "there is no " + shown(path)
-                                                             : why.message;
     ::kiro::kiro::append_note(cred.warning,
                               "its client registration, which a refresh needs, was not found: " + problem);
     return true;
@@ -77,11 +96,13 @@ void read_ide_profile(const std::string &source, Credential &cred) {
     if (!may_have_profile || !cred.profile_arn.empty() || ::kiro::kiro::is_builder_id(cred)) {
         return;
     }
-    const std::string dir = source.substr(0, source.rfind('/') + 1);
-    std::vector<std::string> paths = {dir + std::string(name)};
-    if (dir.ends_with(login_dir)) {
-        for (std::string_view ide_dir : ide_dirs) {
-            paths.push_back(dir.substr(0, dir.size() - login_dir.size()).append(ide_dir).append(name));
+    std::vector<std::string> paths;
+    for (const std::string &dir : directories_of(source)) {
+        paths.push_back(dir + std::string(name));
+        if (dir.ends_with(login_dir)) {
+            for (std::string_view ide_dir : ide_dirs) {
+                paths.push_back(dir.substr(0, dir.size() - login_dir.size()).append(ide_dir).append(name));
+            }
         }
     }
     for (const std::string &path : paths) {
