@@ -17,6 +17,7 @@ EOT
         location /small/  { kiro_pass main; kiro_budget zone=who tokens=3000/day; }
         location /many/   { kiro_pass main; kiro_budget zone=who tokens=20k/day; }
         location /money/  { kiro_pass main; kiro_budget zone=team credits=1.5/day; kiro_budget zone=who tokens=1m/day; }
+        location /leave/  { kiro_pass main; kiro_budget zone=team credits=1/day; }
         location /fall/   { kiro_pass main; kiro_retries 0; kiro_budget zone=who tokens=1m/day; kiro_fallback @again; }
         location @again   { kiro_pass main; kiro_budget zone=who tokens=1m/day; }
         location /both/   { kiro_pass main; kiro_budget zone=team credits=5/day; kiro_budget zone=who tokens=1/day; }
@@ -131,6 +132,15 @@ undef $x;
 ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub {
     $t->openai(scripted({ words => 1 }), who('ivan'))->header('x-ratelimit-remaining-tokens') > 1_000_000 - 900
 }), 'given back when the client has left');
+
+# One that leaves in the middle of answers: their price is not known yet, but they are not free.
+my @left = map { $t->openai_x(scripted({ words => 200, gap_ms => 100 }), who("kate$_", 'pink'), stream => 1, path => '/leave/chat/completions') } 1 .. 10;
+for my $x (@left) {
+    Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { $t->turn(0.05, $x); ($x->{body} // '') =~ /word2/ });
+}
+$_->leave for @left;
+ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { 10 == grep { $_->{uri} =~ m{^/leave/} } $t->access }), 'ten clients leave');
+$t->error_shape($t->openai('x', who('kate', 'pink'), path => '/leave/chat/completions'), 'openai', 429, 'the credits are spent');
 
 # A request that falls back has what one location has taken, not both.
 $x = $t->openai_x(scripted(['500', { words => 5, first_ms => 20_000 }]), who('judy'), stream => 1, path => '/fall/chat/completions');

@@ -863,13 +863,22 @@ ngx_http_kiro_budget_leave(ngx_http_kiro_ctx_t *ctx)
 static void
 ngx_http_kiro_budget_put(ngx_http_kiro_ctx_t *ctx, uint64_t *used)
 {
-    ngx_uint_t                      i, n, unit;
+    uint64_t                        due;
+    ngx_uint_t                      i, n, unit, left;
     ngx_http_kiro_budget_node_t    *node;
     ngx_http_kiro_budget_zone_t    *zone;
     ngx_http_kiro_budget_charge_t  *charge;
     ngx_http_kiro_budget_window_t  *w;
 
     charge = ctx->budget->charges.elts;
+
+    /*
+     * The service names the price behind the answer: who leaves before pays what
+     * requests cost on average, or nobody would stay to the end
+     */
+
+    left = ctx->left && ctx->answered
+           && used[NGX_HTTP_KIRO_BUDGET_CREDITS] == 0;
 
     for (n = 0; n < ctx->budget->charges.nelts; n++) {
 
@@ -894,8 +903,11 @@ ngx_http_kiro_budget_put(ngx_http_kiro_ctx_t *ctx, uint64_t *used)
                 /* a request belongs to the period that it began in */
 
                 if (w->number == charge[n].numbers[i]) {
+                    due = (left && unit == NGX_HTTP_KIRO_BUDGET_CREDITS)
+                          ? charge[n].taken[unit] : used[unit];
+
                     w->used -= ngx_min(w->used, charge[n].taken[unit]);
-                    w->used += used[unit];
+                    w->used += due;
                 }
             }
         }
