@@ -243,6 +243,41 @@ TEST_P(WriteBackDb, ACorruptRowIsNotOverwritten) {
     EXPECT_EQ(value(), "{\"refresh_token\":");
 }
 
+TEST_P(WriteBackDb, WhateverTheTableIsLike) {
+    const char *const tables[] = {
+        "CREATE TABLE auth_kv (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+        "CREATE TABLE auth_kv (key TEXT PRIMARY KEY, value BLOB NOT NULL)",
+        "CREATE TABLE auth_kv (key TEXT PRIMARY KEY, value TEXT COLLATE NOCASE) STRICT",
+        "CREATE TABLE auth_kv (key, value)",
+        "CREATE TABLE auth_kv (key TEXT COLLATE NOCASE UNIQUE, value TEXT CHECK (length(value) > 0))",
+    };
+    for (const char *encoding : {"UTF-8", "UTF-16le"}) {
+        for (const char *table : tables) {
+            fs::remove(path_);
+            {
+                Other other(path_);
+                other.run(std::string("PRAGMA encoding = '") + encoding + "'");
+                other.run(std::string("PRAGMA journal_mode = ") + GetParam());
+                other.run(table);
+                other.run("CREATE INDEX i ON auth_kv (key, value)");
+                other.put("kirocli:odic:device-registration", registration());
+                other.put(token_key, old_record());
+            }
+            take();
+            ASSERT_EQ(save(), KIRO_OK) << table << ": " << f_.message;
+            EXPECT_EQ(value(), new_record()) << table;
+            EXPECT_EQ(Other(path_).get("PRAGMA integrity_check"), "ok") << table;
+        }
+    }
+    Other(path_).run("DROP TABLE auth_kv; CREATE TABLE auth_kv (key, value)");
+    Other(path_).put("kirocli:odic:device-registration", registration());
+    Other(path_).put(token_key, old_record());
+    Other(path_).put(token_key, old_record());
+    take();
+    EXPECT_EQ(save(), KIRO_OK) << "a row that is there twice: " << f_.message;
+    EXPECT_EQ(value(), new_record() + new_record());
+}
+
 TEST_P(WriteBackDb, ATriggerOfTheirsDoesNotRun) {
     Other(path_).run("CREATE TRIGGER t AFTER UPDATE ON auth_kv BEGIN DELETE FROM auth_kv; END");
     take();

@@ -105,7 +105,7 @@ Step write_rows(sqlite3 *db, const kiro_source &source, const Refresh &refresh, 
         if (code != SQLITE_DONE) {
             return sqlite_failed(code, f);
         }
-        if (sqlite3_changes(db) != 1) {
+        if (sqlite3_changes(db) == 0) {
             kiro_failure_set(f, bad_login, "the row \"%s\" cannot be changed", row.key.c_str());
             return Step::failed;
         }
