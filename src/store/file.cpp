@@ -117,6 +117,7 @@ void set_failure(kiro_failure *f, const char *what, std::string_view path, int e
 
 bool check_exposure(const std::string &path, const struct stat &info, int fd, Exposure &exposure,
                     kiro_failure *f) {
+    exposure.mode = info.st_mode;
     if ((info.st_mode & (S_IROTH | S_IWOTH)) == 0) {
         return true;
     }

@@ -46,6 +46,7 @@ struct Exposure {
 
     Rule rule;
     bool refused = false;
+    mode_t mode = 0;     // of the file that was opened
     std::string warning; // what was found
 };
 

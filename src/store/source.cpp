@@ -107,10 +107,10 @@ void read_ide_profile(const std::string &source, Credential &cred) {
     }
     for (const std::string &path : paths) {
         kiro_failure ignored{};
-        struct stat info;
-        const bool trusted = stat(path.c_str(), &info) == 0 && (info.st_mode & S_IWOTH) == 0;
-        const auto data = trusted ? read_file(path, Missing::is_nothing, &ignored) : std::nullopt;
-        cred.profile_arn = data ? ::kiro::kiro::profile_of(data->view()) : std::string();
+        Exposure exposure{Exposure::warn};
+        const auto data = read_file(path, Missing::is_nothing, &ignored, &exposure);
+        const bool trusted = (exposure.mode & S_IWOTH) == 0;
+        cred.profile_arn = data && trusted ? ::kiro::kiro::profile_of(data->view()) : std::string();
         if (!cred.profile_arn.empty()) {
             ::kiro::kiro::append_note(cred.found, "profile of " + shown(path));
             return;
