@@ -97,7 +97,7 @@ says('identity provider without its token endpoint', 1, [ file('idp.json', \%idp
 chmod 0644, $social;
 says('read by all', 0, [$social], qr/^warning: +\Q$social\E can be read by everybody: chmod 600$/m);
 chmod 0660, $social;
-says('of a group', 0, [$social], qr/can be read by its group/, qr/can be changed by others/);
+says('of a group', 0, [$social], qr/can be read by its group \S+: chmod 600, unless that is the workers'/, qr/can be changed by others/);
 chmod 0600, $social;
 chmod 0777, $dir;
 says('in a directory of all', 0, [$social], qr/^warning: +\Q$dir\E can be changed by others than its owner/m);

@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,16 +22,21 @@ std::string user_name(uid_t uid) {
     return user != nullptr ? user->pw_name : std::to_string(uid);
 }
 
+std::string group_name(gid_t gid) {
+    const group *found = getgrgid(gid);
+    return found != nullptr ? found->gr_name : std::to_string(gid);
+}
+
 void check_file(const std::string &path, std::vector<std::string> &out) {
     struct stat info {};
     if (stat(path.c_str(), &info) != 0) {
         return;
     }
-    const char *who = (info.st_mode & other_read) != 0   ? "everybody"
-                      : (info.st_mode & group_read) != 0 ? "its group"
-                                                         : nullptr;
-    if (who != nullptr) {
-        out.push_back(path + " can be read by " + who + ": chmod 600");
+    if ((info.st_mode & other_read) != 0) {
+        out.push_back(path + " can be read by everybody: chmod 600");
+    } else if ((info.st_mode & group_read) != 0) {
+        out.push_back(path + " can be read by its group " + group_name(info.st_gid) +
+                      ": chmod 600, unless that is the workers' group and they need it");
     }
     if ((info.st_mode & (group_write | other_write)) != 0) {
         out.push_back(path + " can be changed by others than its owner: chmod 600");
