@@ -14,6 +14,7 @@ my $t = Test::Kiro->new(
     kiro_budget_zone $http_x_team zone=team:256k;
 EOT
     server => <<'EOT',
+        location = /metrics { kiro_metrics; access_log off; }
         location /small/  { kiro_pass main; kiro_budget zone=who tokens=3000/day; }
         location /many/   { kiro_pass main; kiro_budget zone=who tokens=20k/day; }
         location /money/  { kiro_pass main; kiro_budget zone=team credits=1.5/day; kiro_budget zone=who tokens=1m/day; }
@@ -27,6 +28,17 @@ EOT
 my $day = 86400;
 sub who { return (headers => [ 'X-Who' => $_[0], @_ > 1 ? ('X-Team' => $_[1]) : () ]) }
 
+# An answer, when what it used is counted: that is behind its last byte. $open others run.
+my $open = 0;
+
+sub asked {
+    my ($make, @o) = @_;
+    my $r = $t->$make(@o);
+    Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { $t->get('/metrics')->{body} =~ /^kiro_open_requests (\d+)/m && $1 <= $open })
+        or fail('a request does not end');
+    return $r;
+}
+
 # Not in the last moments of a day: the counts would begin anew.
 sleep 1 while $day - time % $day < 30;
 
@@ -34,7 +46,7 @@ sleep 1 while $day - time % $day < 30;
 
 my $used = 0;
 for my $n (1 .. 4) {
-    my $r = $t->openai(scripted({ words => 10 * $n }), who('alice'));
+    my $r = asked(openai => scripted({ words => 10 * $n }), who('alice'));
     is($r->{status}, 200, "request $n");
     is($r->header('x-ratelimit-limit-tokens'), 1_000_000, 'the limit that is nearest');
     is($r->header('x-ratelimit-remaining-tokens'), 1_000_000 - $used, 'what is left before this one');
@@ -42,36 +54,36 @@ for my $n (1 .. 4) {
     my $usage = json($r->{body})->{usage};
     $used += $usage->{prompt_tokens} + $usage->{completion_tokens};
 }
-my $r = $t->anthropic(scripted({ words => 5 }), who('alice'), stream => 1);
+my $r = asked(anthropic => scripted({ words => 5 }), who('alice'), stream => 1);
 is($r->header('anthropic-ratelimit-tokens-remaining'), 1_000_000 - $used, 'anthropic: a stream is told as well');
 is($r->header('anthropic-ratelimit-tokens-limit'), 1_000_000, 'the limit');
 like($r->header('anthropic-ratelimit-tokens-reset'), qr/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, 'until when');
 $used += $t->last_access(5)->{$_} for qw(input output);
 
-is($t->openai(scripted({ words => 5 }), who('bob'))->header('x-ratelimit-remaining-tokens'), 1_000_000, 'others have their own');
-is($t->openai(scripted({ words => 5 }))->header('x-ratelimit-remaining-tokens'), undef, 'without a name there is no budget');
+is(asked(openai => scripted({ words => 5 }), who('bob'))->header('x-ratelimit-remaining-tokens'), 1_000_000, 'others have their own');
+is(asked(openai => scripted({ words => 5 }))->header('x-ratelimit-remaining-tokens'), undef, 'without a name there is no budget');
 
-$t->error_shape($t->openai(scripted(('500') x 5), who('alice')), 'openai', 502, 'a request that fails');
-$r = $t->openai(scripted({ words => 1 }), who('alice'));
+$t->error_shape(asked(openai => scripted(('500') x 5), who('alice')), 'openai', 502, 'a request that fails');
+$r = asked(openai => scripted({ words => 1 }), who('alice'));
 is($r->header('x-ratelimit-remaining-tokens'), 1_000_000 - $used, 'it used nothing');
 $used += $_->{prompt_tokens} + $_->{completion_tokens} for json($r->{body})->{usage};
 
 is($t->post('/v1/chat/completions', '{', who('alice'))->{status}, 400, 'a bad request');
 $t->reload;
-$r = $t->openai(scripted({ words => 1 }), who('alice'));
+$r = asked(openai => scripted({ words => 1 }), who('alice'));
 is($r->header('x-ratelimit-remaining-tokens'), 1_000_000 - $used, 'a reload keeps the counts');
 
 # --- spent -----------------------------------------------------------------
 
 my $n = 0;
 while (++$n < 50) {
-    $r = $t->openai(scripted({ words => 200 }), who('carol'), path => '/small/chat/completions');
+    $r = asked(openai => scripted({ words => 200 }), who('carol'), path => '/small/chat/completions');
     last if $r->{status} != 200;
 }
 cmp_ok($n, '>', 3, 'some were served');
 cmp_ok($n, '<', 20, 'not all');
-for my $case ([ openai => $r ], [ anthropic => $t->anthropic('x', who('carol'), path => '/small/messages') ],
-    [ responses => $t->responses('x', who('carol'), path => '/small/responses', stream => 1) ])
+for my $case ([ openai => $r ], [ anthropic => asked(anthropic => 'x', who('carol'), path => '/small/messages') ],
+    [ responses => asked(responses => 'x', who('carol'), path => '/small/responses', stream => 1) ])
 {
     my ($api, $got) = @$case;
     my $body = $t->error_shape($got, $api, 429, "$api: spent");
@@ -83,27 +95,27 @@ for my $case ([ openai => $r ], [ anthropic => $t->anthropic('x', who('carol'), 
     is($got->header($header), 0, "$api: nothing is left");
 }
 is(($t->access)[-1]{error}, 'budget', '$kiro_error');
-is($t->openai('x', who('dave'), path => '/small/chat/completions')->{status}, 200, 'others are served');
+is(asked(openai => 'x', who('dave'), path => '/small/chat/completions')->{status}, 200, 'others are served');
 is($t->post('/small/messages/count_tokens', { model => 'claude-sonnet-4.5', messages => [ { role => 'user', content => 'x' } ] }, who('carol'))->{status}, 200,
     'count_tokens uses nothing');
 my $before = $t->stats->{generate};
-$t->openai('x', who('carol'), path => '/small/chat/completions');
+asked(openai => 'x', who('carol'), path => '/small/chat/completions');
 is($t->stats->{generate}, $before, 'a request that is refused does not reach the service');
 
 # --- credits, two zones ----------------------------------------------------
 
 $n = 0;
 while (++$n < 20) {
-    $r = $t->openai(scripted({ words => 2, credits => 0.5 }), who("eve$n", 'red'), path => '/money/chat/completions');
+    $r = asked(openai => scripted({ words => 2, credits => 0.5 }), who("eve$n", 'red'), path => '/money/chat/completions');
     last if $r->{status} != 200;
 }
 is($n, 4, 'three requests at half a credit');
 like($r->{body}, qr/the budget of 1\.50 credits a day is spent/, 'what is spent');
-is($t->openai(scripted({ words => 2 }), who('eve', 'blue'), path => '/money/chat/completions')->{status}, 200, 'another team');
+is(asked(openai => scripted({ words => 2 }), who('eve', 'blue'), path => '/money/chat/completions')->{status}, 200, 'another team');
 
-$t->openai('x', who('frank', 'green'), path => '/both/chat/completions');
-$t->openai('x', who('frank', 'green'), path => '/both/chat/completions') for 1 .. 300;
-is($t->openai('x', who('gina', 'green'), path => '/both/chat/completions')->{status}, 200, 'what one zone refuses is given back to the other');
+asked(openai => 'x', who('frank', 'green'), path => '/both/chat/completions');
+asked(openai => 'x', who('frank', 'green'), path => '/both/chat/completions') for 1 .. 300;
+is(asked(openai => 'x', who('gina', 'green'), path => '/both/chat/completions')->{status}, 200, 'what one zone refuses is given back to the other');
 
 # --- many at once ----------------------------------------------------------
 
@@ -121,16 +133,18 @@ for (grep { $_->{status} == 200 } @x) {
 }
 cmp_ok($sum, '<=', 20_000 + $most, 'not more than one request above the budget');
 cmp_ok($status{200}, '>', 5, 'some were served');
-$r = $t->openai(scripted({ words => 1 }), who('heidi'), path => '/many/chat/completions');
+$r = asked(openai => scripted({ words => 1 }), who('heidi'), path => '/many/chat/completions');
 is($r->header('x-ratelimit-remaining-tokens'), $sum < 20_000 ? 20_000 - $sum : 0, 'all was settled');
 
 # A client that leaves: what it took by estimate is put right.
 my $x = $t->openai_x(scripted({ words => 5, first_ms => 20_000 }), who('ivan'), stream => 1);
 $t->turn(0.4, $x);
-cmp_ok($t->openai(scripted({ words => 1 }), who('ivan'))->header('x-ratelimit-remaining-tokens'), '<=', 1_000_000 - 1000, 'taken');
+$open = 1;
+cmp_ok(asked(openai => scripted({ words => 1 }), who('ivan'))->header('x-ratelimit-remaining-tokens'), '<=', 1_000_000 - 1000, 'taken');
 undef $x;
+$open = 0;
 ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub {
-    $t->openai(scripted({ words => 1 }), who('ivan'))->header('x-ratelimit-remaining-tokens') > 1_000_000 - 900
+    asked(openai => scripted({ words => 1 }), who('ivan'))->header('x-ratelimit-remaining-tokens') > 1_000_000 - 900
 }), 'given back when the client has left');
 
 # One that leaves in the middle of answers: their price is not known yet, but they are not free.
@@ -140,27 +154,29 @@ for my $x (@left) {
 }
 $_->leave for @left;
 ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { 10 == grep { $_->{uri} =~ m{^/leave/} } $t->access }), 'ten clients leave');
-$t->error_shape($t->openai('x', who('kate', 'pink'), path => '/leave/chat/completions'), 'openai', 429, 'the credits are spent');
+$t->error_shape(asked(openai => 'x', who('kate', 'pink'), path => '/leave/chat/completions'), 'openai', 429, 'the credits are spent');
 
 # A request that falls back has what one location has taken, not both.
 $x = $t->openai_x(scripted(['500', { words => 5, first_ms => 20_000 }]), who('judy'), stream => 1, path => '/fall/chat/completions');
 $t->turn(0.1, $x) for 1 .. 5;
 ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { scalar $t->grep_log(qr/falls back to "\@again"/) }), 'a request falls back');
 $t->turn(0.4, $x);
-my $left = $t->openai(scripted({ words => 1 }), who('judy'))->header('x-ratelimit-remaining-tokens');
+$open = 1;
+my $left = asked(openai => scripted({ words => 1 }), who('judy'))->header('x-ratelimit-remaining-tokens');
 cmp_ok($left, '<=', 1_000_000 - 1000, 'the second location has taken its estimate');
 cmp_ok($left, '>', 1_000_000 - 1900, 'the first has given its own back');
 undef $x;
+$open = 0;
 
 # A key that is the client's secret.
 $t->secret('budget-key-SECRET');
-$t->openai('x', who('budget-key-SECRET', 'grey'), path => '/both/chat/completions') for 1 .. 2;
+asked(openai => 'x', who('budget-key-SECRET', 'grey'), path => '/both/chat/completions') for 1 .. 2;
 ok(scalar $t->grep_log(qr/the budget of 1 tokens a day is spent, zone "who", client ""/), 'the log does not show keys');
 
 # --- a zone that is full ---------------------------------------------------
 
-$t->openai('x', who(sprintf '%s%05d', 'k' x 3000, $_)) for 1 .. 80;
-$r = $t->openai('x', who('z' x 3000));
+asked(openai => 'x', who(sprintf '%s%05d', 'k' x 3000, $_)) for 1 .. 80;
+$r = asked(openai => 'x', who('z' x 3000));
 $t->error_shape($r, 'openai', 503, 'no room for another key');
 ok(scalar $t->grep_log(qr/kiro_budget_zone "who" has no room/), 'and said so');
 $t->stop;

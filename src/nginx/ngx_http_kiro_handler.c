@@ -75,8 +75,8 @@ ngx_http_kiro_ctx_cleanup(void *data)
 {
     ngx_http_kiro_ctx_t *ctx = data;
 
-    ngx_http_kiro_stats_end(ctx);
     ngx_http_kiro_budget_leave(ctx);
+    ngx_http_kiro_stats_end(ctx);
 
     kiro_reply_free(ctx->reply);
     kiro_reply_free(ctx->first_reply);
