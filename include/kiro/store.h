@@ -57,11 +57,11 @@ kiro_status kiro_store_write_back(const kiro_source *source,
 
 /*
  * The directory of the state as it is found: a directory, no link that others made, of
- * root, this user or owner (-1: not known yet), closed to all other users. KIRO_AGAIN:
- * it is not there. KIRO_OK with a f->kind: f is a warning.
+ * root, this user or owner (-1: not known yet), where no other user may write.
+ * KIRO_AGAIN: it is not there. KIRO_OK with a f->kind: f is a warning.
  */
 kiro_status kiro_store_check_dir(const char *dir, int64_t owner,
-    int allow_exposed, kiro_failure *f);
+    kiro_failure *f);
 
 /* Whether this process can keep its state there. */
 kiro_status kiro_store_check_usable(const char *dir, kiro_failure *f);

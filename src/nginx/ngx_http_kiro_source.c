@@ -177,8 +177,7 @@ ngx_http_kiro_source_dir(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
     }
 
     status = kiro_store_check_dir((char *) account->state_path->name.data,
-                                  owner, (int) account->allow_exposed_files,
-                                  &f);
+                                  owner, &f);
 
     if (status == KIRO_AGAIN) {
         return NGX_OK;

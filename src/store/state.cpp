@@ -62,7 +62,7 @@ bool write_state(const char *dir, const char *account, const Credential &cred, k
     return replace_file(dir, std::string(account) + ".json", ::kiro::kiro::serialize(cred).view(), f);
 }
 
-kiro_status check_dir(const char *dir, int64_t owner, bool allow_exposed, kiro_failure *f) {
+kiro_status check_dir(const char *dir, int64_t owner, kiro_failure *f) {
     const auto trusted = [&](uid_t uid) { return uid == 0 || uid == geteuid() || int64_t{uid} == owner; };
     const auto refuse = [&](const char *why) {
         kiro_failure_set(f, KIRO_FAIL_INTERNAL, "%s cannot keep logins: %s", shown(dir).c_str(), why);
@@ -101,12 +101,9 @@ kiro_status check_dir(const char *dir, int64_t owner, bool allow_exposed, kiro_f
     if ((info.st_mode & S_IWOTH) != 0) {
         return refuse("every user of this machine may write there, chmod 700 it");
     }
+    // The files in it are closed themselves.
     if ((info.st_mode & (S_IROTH | S_IXOTH)) != 0) {
-        if (!allow_exposed) {
-            return refuse("every user of this machine may look into it: chmod 700 it, or allow it with "
-                          "\"allow_exposed_files on\"");
-        }
-        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "every user of this machine may look into %s",
+        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "every user of this machine may look into %s, chmod 700 it",
                          shown(path).c_str());
     }
     return KIRO_OK;

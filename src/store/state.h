@@ -16,7 +16,7 @@ std::optional<::kiro::kiro::Credential> read_state(const char *dir, const char *
 bool write_state(const char *dir, const char *account, const ::kiro::kiro::Credential &cred, kiro_failure *f);
 
 // See kiro_store_check_dir() and kiro_store_check_usable().
-kiro_status check_dir(const char *dir, int64_t owner, bool allow_exposed, kiro_failure *f);
+kiro_status check_dir(const char *dir, int64_t owner, kiro_failure *f);
 bool check_usable(const char *dir, kiro_failure *f);
 
 // The account's name becomes a file name, so it must be one.

@@ -59,9 +59,9 @@ kiro_status kiro_store_write_back(const kiro_source *source, const kiro_credenti
     }
 }
 
-kiro_status kiro_store_check_dir(const char *dir, int64_t owner, int allow_exposed, kiro_failure *f) {
+kiro_status kiro_store_check_dir(const char *dir, int64_t owner, kiro_failure *f) {
     try {
-        return kiro::store::check_dir(dir, owner, allow_exposed != 0, f);
+        return kiro::store::check_dir(dir, owner, f);
     } catch (const std::exception &error) {
         return failed(f, error);
     }
