@@ -106,7 +106,7 @@ sub all {
 all('/deny/v1/*', 403, 'deny');
 all('/return/v1/*?status=402', 402, 'return 402');
 all('/return/v1/*?status=503', 503, 'return 503');
-all('/return/v1/*?status=400', 400, 'return 400');
+like($_->{body}, qr/"the request was refused"/, 'why') for all('/return/v1/*?status=400', 400, 'return 400');
 
 for my $status (404, 405, 410, 413, 414, 415, 418, 431, 500, 501, 502, 504, 507) { all("/any/v1/*?status=$status", $status, "return $status") }
 for my $r (all('/basic/v1/*', 401, 'auth_basic')) { like($r->header('www-authenticate'), qr/^Basic/, 'WWW-Authenticate stays') }
@@ -122,7 +122,10 @@ all('/key/v1/*', 401, 'client key');
 
 is($t->openai('hello', path => '/rps/v1/chat/completions', headers => [ 'X-Limit' => 'a' ])->{status}, 200, 'inside the rate');
 is($_->header('retry-after'), 1, 'Retry-After') for all('/rps/v1/*', 429, 'limit_req', headers => [ 'X-Limit' => 'a' ]);
-is($_->header('retry-after'), 1, 'Retry-After') for all('/rps503/v1/*', 503, 'limit_req with its own status', headers => [ 'X-Limit' => 'a' ]);
+for my $r (all('/rps503/v1/*', 503, 'limit_req with its own status', headers => [ 'X-Limit' => 'a' ])) {
+    is($r->header('retry-after'), 1, 'Retry-After');
+    like($r->{body}, qr/"the gateway cannot serve this request now"/, 'no fault of the request');
+}
 is($_->header('retry-after'), undef, 'no Retry-After') for all('/any/v1/*?status=503', 503, 'another 503');
 is($_->header('retry-after'), 1, 'Retry-After') for all('/any/v1/*?status=429', 429, 'return 429');
 my @slow = map { $t->openai_x("delayed $_", path => '/delay/v1/chat/completions', headers => [ 'X-Limit' => 'c' ]) } 1 .. 3;
@@ -197,7 +200,9 @@ sub raw {
 for ([ openai => '/v1/chat/completions' ], [ anthropic => '/v1/messages' ], [ openai => '/v1/responses' ], [ openai => '/v1/nothing' ]) {
     my ($api, $path) = @$_;
     shaped(raw("POST $path?$long HTTP/1.1\r\nHost: x\r\n\r\n"), $api, 414, "a long URI, $path");
-    shaped(raw("POST $path HTTP/1.1\r\nHost: x\r\nX-Long: $long\r\n\r\n"), $api, 400, "a long header, $path");
+    my $x = raw("POST $path HTTP/1.1\r\nHost: x\r\nX-Long: $long\r\n\r\n");
+    shaped($x, $api, 400, "a long header, $path");
+    like($x->{body}, qr/malformed or has headers that are too large/, 'why');
     shaped(raw("POST $path HTTP/1.1\r\n\r\n"), $api, 400, "no Host, $path");
     shaped(raw("POST $path HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"), $api, 400, "a bad length, $path");
     shaped(raw("TRACE $path HTTP/1.1\r\nHost: x\r\n\r\n"), $api, 405, "TRACE, $path");

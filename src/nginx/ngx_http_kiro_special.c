@@ -213,10 +213,12 @@ ngx_http_kiro_special_header(ngx_http_request_t *r)
 static void
 ngx_http_kiro_special_failure(ngx_http_request_t *r, kiro_failure *f)
 {
-    ngx_uint_t         status;
-    kiro_failure_kind  kind;
+    ngx_uint_t                 status;
+    kiro_failure_kind          kind;
+    ngx_http_core_srv_conf_t  *cscf;
 
     status = r->headers_out.status;
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
 
     /* 494 to 499 are nginx's own words for a bad request */
 
@@ -243,12 +245,12 @@ ngx_http_kiro_special_failure(ngx_http_request_t *r, kiro_failure *f)
                          ? "this method is not allowed here"
                          : kind == KIRO_FAIL_CLIENT_TIMEOUT
                          ? "the request did not arrive in time"
-                         : r->uri_changes > NGX_HTTP_MAX_URI_CHANGES
+                         : status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+                         ? "the gateway cannot serve this request now"
+                         : r->loc_conf == cscf->ctx->loc_conf
                          ? "the request is malformed or has headers that are "
                            "too large"
-                         : status < NGX_HTTP_INTERNAL_SERVER_ERROR
-                         ? "the request was refused"
-                         : "the gateway cannot serve this request now");
+                         : "the request was refused");
     }
 
     /* there are clients for which a 429 is final unless it says when */
