@@ -95,7 +95,7 @@ says('identity provider without its token endpoint', 1, [ file('idp.json', \%idp
 
 # Permissions.
 chmod 0644, $social;
-says('read by all', 0, [$social], qr/^warning: +\Q$social\E can be read by everybody: chmod 600$/m);
+says('read by all', 0, [$social], qr/^warning: +\Q$social\E can be read by everybody: chmod 600, or nginx refuses it \(allow_exposed_files\)$/m);
 chmod 0660, $social;
 says('of a group', 0, [$social], qr/can be read by its group \S+: chmod 600, unless that is the workers'/, qr/can be changed by others/);
 chmod 0600, $social;

@@ -79,7 +79,6 @@ int run(const Arguments &given) {
     kiro_source source{};
     source.kind = KIRO_SOURCE_CREDENTIALS_FILE;
     source.path = given.path.c_str();
-    source.allow_exposed = 1; // it is for finding such faults
     source.allow_exposed = 1; // the report warns of them
     source.key = given.key.empty() ? nullptr : given.key.c_str();
     const auto kind = kind_of(source, &f);

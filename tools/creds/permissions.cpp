@@ -33,7 +33,8 @@ void check_file(const std::string &path, std::vector<std::string> &out) {
         return;
     }
     if ((info.st_mode & other_read) != 0) {
-        out.push_back(path + " can be read by everybody: chmod 600");
+        out.push_back(path +
+                      " can be read by everybody: chmod 600, or nginx refuses it (allow_exposed_files)");
     } else if ((info.st_mode & group_read) != 0) {
         out.push_back(path + " can be read by its group " + group_name(info.st_gid) +
                       ": chmod 600, unless that is the workers' group and they need it");
