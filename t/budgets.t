@@ -87,7 +87,7 @@ for my $case ([ openai => $r ], [ anthropic => asked(anthropic => 'x', who('caro
 {
     my ($api, $got) = @$case;
     my $body = $t->error_shape($got, $api, 429, "$api: spent");
-    like($got->{body}, qr/the budget of 3000 tokens a day is spent; the next day begins in \d+ s/, "$api: why");
+    like($got->{body}, qr/the budget of 3000 tokens per day is spent; the next day begins in \d+ s/, "$api: why");
     cmp_ok($got->header('retry-after'), '<=', $day, "$api: when it begins anew");
     cmp_ok($got->header('retry-after'), '>', 0, "$api: later");
     is($got->header('x-should-retry'), 'false', "$api: no use to wait");
@@ -110,7 +110,7 @@ while (++$n < 20) {
     last if $r->{status} != 200;
 }
 is($n, 4, 'three requests at half a credit');
-like($r->{body}, qr/the budget of 1\.50 credits a day is spent/, 'what is spent');
+like($r->{body}, qr/the budget of 1\.50 credits per day is spent/, 'what is spent');
 is(asked(openai => scripted({ words => 2 }), who('eve', 'blue'), path => '/money/chat/completions')->{status}, 200, 'another team');
 
 asked(openai => 'x', who('frank', 'green'), path => '/both/chat/completions');
@@ -171,7 +171,7 @@ $open = 0;
 # A key that is the client's secret.
 $t->secret('budget-key-SECRET');
 asked(openai => 'x', who('budget-key-SECRET', 'grey'), path => '/both/chat/completions') for 1 .. 2;
-ok(scalar $t->grep_log(qr/the budget of 1 tokens a day is spent, zone "who", client ""/), 'the log does not show keys');
+ok(scalar $t->grep_log(qr/the budget of 1 tokens per day is spent, zone "who", client ""/), 'the log does not show keys');
 
 # --- a zone that is full ---------------------------------------------------
 

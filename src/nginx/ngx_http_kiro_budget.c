@@ -266,12 +266,12 @@ ngx_http_kiro_budget_spent(ngx_http_kiro_ctx_t *ctx,
     }
 
     ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
-                  "kiro: the budget of %s a %s is spent, zone \"%V\", client "
+                  "kiro: the budget of %s per %s is spent, zone \"%V\", client "
                   "\"%V\"", amount, period->text, &limit->zone->shm.name,
                   &ctx->client);
 
     kiro_failure_set(f, KIRO_FAIL_BUDGET,
-                     "the budget of %s a %s is spent; the next %s begins in "
+                     "the budget of %s per %s is spent; the next %s begins in "
                      "%ld s", amount, period->text, period->text, (long) left);
 
     f->retry_after_ms = (uint32_t) left * 1000;
