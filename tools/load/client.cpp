@@ -31,8 +31,8 @@ struct Run {
     Loop loop{};
     Measured measured{};
     std::minstd_rand random{};
-    Micros until = 0; // no new calls then
-    std::size_t begun = 0, open = 0;
+    Micros until = 0;                             // no new calls then
+    std::size_t begun = 0, open = 0, waiting = 0; // calls; slots that will begin one
     std::vector<Slot *> stalled{};
 };
 
@@ -65,6 +65,7 @@ private:
     void call() {
         const ClientOptions &o = run_.options;
         plan_ = o.plan;
+        --run_.waiting;
         plan_.id = run_.begun++;
         if (o.most_tokens > plan_.tokens) {
             plan_.tokens += run_.random() % (o.most_tokens - plan_.tokens + 1);
@@ -186,12 +187,12 @@ private:
         }
         const Micros time = now();
         run_.measured.end = time;
-        const bool more = time < run_.until && (run_.options.calls == 0 || run_.begun < run_.options.calls);
+        const bool more =
+            time < run_.until && (run_.options.calls == 0 || run_.begun + run_.waiting < run_.options.calls);
         if (more) {
+            ++run_.waiting;
             run_.loop.wake(*this, time);
-        } else if (run_.open == 0 && time >= run_.until) {
-            run_.loop.stop();
-        } else if (run_.open == 0 && run_.begun >= std::max(run_.options.calls, run_.options.streams)) {
+        } else if (run_.open == 0 && run_.waiting == 0) {
             run_.loop.stop();
         }
     }
@@ -230,6 +231,7 @@ int run_client(const ClientOptions &options) {
     for (std::size_t i = 0; i < options.streams; ++i) {
         slots.push_back(std::make_unique<Slot>(run));
         const double share = static_cast<double>(i) / static_cast<double>(options.streams);
+        ++run.waiting;
         run.loop.wake(*slots.back(), begin + micros(options.ramp * share));
     }
     run.loop.run(begin + micros(options.limit));
