@@ -40,6 +40,12 @@ sub total {
     return $sum;
 }
 
+# A request begins and ends a moment beside what its client sees.
+sub open_requests {
+    my ($want, $name) = @_;
+    return ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { total(metrics(), 'kiro_open_requests') == $want }), $name);
+}
+
 my $m = metrics();
 is(total($m, 'kiro_requests_total'), 0, 'no request yet');
 is(total($m, 'kiro_account_usable'), 1, 'the account is usable');
@@ -118,16 +124,16 @@ is(total($m, 'kiro_requests_total', qr/model="junk/), 0, 'names that clients mak
 is(total($m, 'kiro_requests_total', qr/model="other"/), 12, 'but are counted');
 
 # What is open at the moment.
-is(total($m, 'kiro_open_requests'), 0, 'nothing is open');
+open_requests(0, 'nothing is open');
 my $x = $t->openai_x(scripted({ words => 3, first_ms => 3000 }), stream => 1);
 $t->turn(0.3, $x);
-is(total(metrics(), 'kiro_open_requests'), 1, 'one request is open');
+open_requests(1, 'one request is open');
 is(total(metrics(), 'kiro_open_streams'), 0, 'its stream has not begun');
-is(total(metrics(), 'kiro_concurrency_running'), 1, 'it holds a place');
+ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { total(metrics(), 'kiro_concurrency_running') == 1 }), 'it holds a place');
 is(total(metrics(), 'kiro_concurrency_waiting'), 0, 'nobody waits');
 kill KILL => $_ for $t->workers;
 $t->run(10, $x);
-ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { total(metrics(), 'kiro_open_requests') == 0 }), 'that of a worker that died is not');
+open_requests(0, 'that of a worker that died is not');
 
 my $h = ($t->run($t->exchange(HEAD => '/metrics')))[0];
 is($h->{status}, 200, 'HEAD');
