@@ -107,6 +107,8 @@ for my $case (
     $host->timeout(10 * Test::Kiro::patience());
     my $c = $host->accept or die "no refresh: $!";
     is(scalar readline $c, "POST /o/token/ HTTP/1.1\r\n", 'the slash at the end of a token endpoint is kept');
+    # A worker that is told to stop waits for the answer to a refresh.
+    close $_ for $c, $host;
     $t->stop;
 }
 
