@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +14,8 @@
 #include "core/kiro/credential.h"
 #include "kiro/store.h"
 #include "support/credentials.h"
+#include "support/database.h"
+#include "support/folder.h"
 
 namespace {
 
@@ -24,44 +25,6 @@ namespace fs = std::filesystem;
 const char *const own_arn = "arn:aws:codewhisperer:eu-central-1:000000000000:profile/OWN";
 const char *const later = "2999-10-01T12:00:00.123456789Z";
 const char *const past = "2020-10-01T12:00:00.123456789Z";
-
-// kiro-cli's part of the game.
-class Writer {
-public:
-    explicit Writer(const fs::path &path) {
-        EXPECT_EQ(sqlite3_open(path.c_str(), &db_), SQLITE_OK);
-        run("PRAGMA busy_timeout = 5000");
-    }
-    Writer(const Writer &) = delete;
-    Writer &operator=(const Writer &) = delete;
-    ~Writer() { sqlite3_close(db_); }
-
-    void run(const std::string &sql) {
-        char *error = nullptr;
-        EXPECT_EQ(sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, &error), SQLITE_OK)
-            << sql << ": " << error;
-        sqlite3_free(error);
-    }
-    void tables() {
-        run("CREATE TABLE IF NOT EXISTS auth_kv (key TEXT PRIMARY KEY, value TEXT)");
-        run("CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value BLOB)");
-    }
-    void put(const std::string &key, const std::string &value, const char *table = "auth_kv",
-             bool blob = false) {
-        const std::string sql = std::string("INSERT OR REPLACE INTO ") + table + " VALUES (?1, ?2)";
-        sqlite3_stmt *statement = nullptr;
-        ASSERT_EQ(sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr), SQLITE_OK);
-        const int size = static_cast<int>(value.size());
-        sqlite3_bind_text(statement, 1, key.data(), static_cast<int>(key.size()), SQLITE_STATIC);
-        blob ? sqlite3_bind_blob(statement, 2, value.data(), size, SQLITE_STATIC)
-             : sqlite3_bind_text(statement, 2, value.data(), size, SQLITE_STATIC);
-        EXPECT_EQ(sqlite3_step(statement), SQLITE_DONE);
-        sqlite3_finalize(statement);
-    }
-
-private:
-    sqlite3 *db_ = nullptr;
-};
 
 std::string tokens(char tail, const char *expiry, const std::string &more = "") {
     return R"({"access_token":")" + access_token(tail) + R"(","expires_at":")" + expiry +
@@ -77,37 +40,19 @@ std::string registration(const std::string &id, const std::string &more = "") {
     return R"({"client_id":")" + id + R"(","client_secret":")" + client_secret + "\"" + more + "}";
 }
 
-template <class Work> int in_child(Work work) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        _exit(work());
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 class CredentialsDb : public testing::Test {
 protected:
-    CredentialsDb() {
-        std::string path = testing::TempDir() + "/kiro-db-XXXXXX";
-        dir_ = mkdtemp(path.data());
-        path_ = dir_ / "data.sqlite3";
-        umask_ = umask(077);
-    }
-    ~CredentialsDb() override {
-        umask(umask_);
-        fs::remove_all(dir_);
-    }
+    CredentialsDb() : umask_(umask(077)) {}
+    ~CredentialsDb() override { umask(umask_); }
 
     void put(const std::string &key, const std::string &value) {
-        Writer writer(path_);
-        writer.tables();
+        Database writer(path_);
+        writer.make_tables();
         writer.put(key, value);
     }
     void put_state(const std::string &key, const std::string &value, bool blob = true) {
-        Writer writer(path_);
-        writer.tables();
+        Database writer(path_);
+        writer.make_tables();
         writer.put(key, value, "state", blob);
     }
     CredentialPtr read(const char *key = nullptr) {
@@ -164,11 +109,12 @@ protected:
         return out;
     }
 
-    fs::path dir_;
-    fs::path path_;
+    Folder folder_;
+    const fs::path dir_ = folder_.path();
+    fs::path path_ = dir_ / "data.sqlite3";
     int allow_exposed_ = 0; // set for what nobody reads
     kiro_failure f_{};
-    mode_t umask_;
+    const mode_t umask_;
 };
 
 TEST_F(CredentialsDb, ReadsEachKindOfLogin) {
@@ -322,14 +268,14 @@ TEST_F(CredentialsDb, IgnoresABadState) {
         ASSERT_TRUE(cred) << bad << f_.message;
         EXPECT_EQ(text(view(cred).profile_arn), "") << bad;
     }
-    Writer(path_).run("DROP TABLE state");
+    Database(path_).run("DROP TABLE state");
     EXPECT_TRUE(read()) << f_.message;
-    Writer(path_).run("CREATE VIEW state AS SELECT 1 AS key, 2 AS value");
+    Database(path_).run("CREATE VIEW state AS SELECT 1 AS key, 2 AS value");
     EXPECT_TRUE(read()) << f_.message;
 }
 
 TEST_F(CredentialsDb, TellsNoLoginFromADamagedOne) {
-    { Writer(path_).tables(); }
+    { Database(path_).make_tables(); }
     EXPECT_FALSE(read());
     expect_failure("nobody is logged in");
     expect_failure("kirocli:social:token");
@@ -354,30 +300,30 @@ TEST_F(CredentialsDb, TellsNoLoginFromADamagedOne) {
 
 TEST_F(CredentialsDb, RefusesOddValues) {
     {
-        Writer writer(path_);
-        writer.tables();
+        Database writer(path_);
+        writer.make_tables();
         writer.put("kirocli:odic:token", std::string((1 << 20) + 1, 'x'));
     }
     EXPECT_FALSE(read());
     expect_failure("larger than 1048576 bytes");
-    Writer(path_).run("UPDATE auth_kv SET value = NULL");
+    Database(path_).run("UPDATE auth_kv SET value = NULL");
     EXPECT_FALSE(read());
     expect_failure("it is NULL");
-    Writer(path_).run("CREATE TABLE t (key, value); DROP TABLE auth_kv; ALTER TABLE t RENAME TO auth_kv;"
-                      "INSERT INTO auth_kv VALUES ('kirocli:odic:token', 5)");
+    Database(path_).run("CREATE TABLE t (key, value); DROP TABLE auth_kv; ALTER TABLE t RENAME TO auth_kv;"
+                        "INSERT INTO auth_kv VALUES ('kirocli:odic:token', 5)");
     EXPECT_FALSE(read());
     expect_failure("it is a number");
-    Writer(path_).run("UPDATE auth_kv SET value = CAST('" + oidc('b') + "' AS BLOB)");
+    Database(path_).run("UPDATE auth_kv SET value = CAST('" + oidc('b') + "' AS BLOB)");
     EXPECT_EQ(tail(read()), 'b') << "a BLOB is as good";
 }
 
 TEST_F(CredentialsDb, ReadsUtf16) {
-    Writer(path_).run("PRAGMA encoding = 'UTF-16le'");
+    Database(path_).run("PRAGMA encoding = 'UTF-16le'");
     put("kirocli:odic:token", oidc('u'));
     {
-        Writer writer(path_);
+        Database writer(path_);
         writer.run("PRAGMA encoding = 'UTF-16le'");
-        writer.tables();
+        writer.make_tables();
         writer.put("kirocli:odic:token", oidc('u'));
     }
     EXPECT_EQ(tail(read()), 'u');
@@ -402,14 +348,14 @@ TEST_F(CredentialsDb, SaysWhatIsWrongWithADatabase) {
     expect_failure("not an SQLite database");
 
     fs::remove(path_);
-    Writer(path_).run("CREATE TABLE history (id)");
+    Database(path_).run("CREATE TABLE history (id)");
     EXPECT_FALSE(read());
     expect_failure("no table auth_kv");
-    Writer(path_).run("CREATE TABLE auth_kv (k, v)");
+    Database(path_).run("CREATE TABLE auth_kv (k, v)");
     EXPECT_FALSE(read());
     expect_failure("its tables are not those");
     fs::remove(path_);
-    Writer(path_).run(
+    Database(path_).run(
         "CREATE VIEW auth_kv AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) "
         "SELECT x AS key, x AS value FROM n");
     EXPECT_FALSE(read());
@@ -454,7 +400,7 @@ TEST_F(CredentialsDb, SurvivesADamagedDatabase) {
 
 TEST_F(CredentialsDb, WaitsForAWriterButNotForEver) {
     put("kirocli:odic:token", oidc('k'));
-    Writer writer(path_);
+    Database writer(path_);
     writer.run("PRAGMA locking_mode = EXCLUSIVE");
     writer.run("BEGIN EXCLUSIVE");
     const int result = in_child([&] {
@@ -470,10 +416,10 @@ TEST_F(CredentialsDb, WaitsForAWriterButNotForEver) {
 }
 
 TEST_F(CredentialsDb, SeesTheWriteAheadLogOfALiveWriter) {
-    Writer writer(path_);
+    Database writer(path_);
     writer.run("PRAGMA journal_mode = WAL");
     writer.run("PRAGMA wal_autocheckpoint = 0");
-    writer.tables();
+    writer.make_tables();
     writer.put("kirocli:odic:token", oidc('1'));
     EXPECT_EQ(tail(read()), '1');
     writer.put("kirocli:odic:token", oidc('2'));
@@ -494,9 +440,9 @@ TEST_F(CredentialsDb, SeesTheWriteAheadLogOfALiveWriter) {
 
 TEST_F(CredentialsDb, ReadsAClosedWalDatabaseWithoutLeavingFilesOfItsOwn) {
     {
-        Writer writer(path_);
+        Database writer(path_);
         writer.run("PRAGMA journal_mode = WAL");
-        writer.tables();
+        writer.make_tables();
         writer.put("kirocli:odic:token", oidc('1'));
     }
     ASSERT_EQ(owner_files(), "");
@@ -516,7 +462,7 @@ TEST_F(CredentialsDb, ReadsAClosedWalDatabaseWithoutLeavingFilesOfItsOwn) {
         EXPECT_EQ(tail(read()), '1');
         chmod(dir_.c_str(), 0755);
     }
-    Writer writer(path_);
+    Database writer(path_);
     writer.put("kirocli:odic:token", oidc('2'));
     EXPECT_EQ(tail(read()), '2');
 }
@@ -524,10 +470,10 @@ TEST_F(CredentialsDb, ReadsAClosedWalDatabaseWithoutLeavingFilesOfItsOwn) {
 TEST_F(CredentialsDb, NeverMakesAShmThatLocksTheOwnerOut) {
     const fs::path live = dir_ / "live.sqlite3";
     {
-        Writer writer(live);
+        Database writer(live);
         writer.run("PRAGMA journal_mode = WAL");
         writer.run("PRAGMA wal_autocheckpoint = 0");
-        writer.tables();
+        writer.make_tables();
         writer.put("kirocli:odic:token", oidc('1'));
         // As a crash leaves them.
         fs::copy_file(live, path_);
@@ -566,7 +512,7 @@ TEST_F(CredentialsDb, SaysThatAnotherUserMayNotReadIt) {
     EXPECT_EQ(read_as_nobody('k', "Permission denied"), 0);
     open_to(0755, 0644);
     EXPECT_EQ(read_as_nobody('k'), 0);
-    Writer writer(path_);
+    Database writer(path_);
     writer.run("PRAGMA journal_mode = WAL");
     writer.put("kirocli:odic:token", oidc('k'));
     open_to(0755, 0600);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "support/credentials.h"
+#include "support/folder.h"
 
 namespace {
 
@@ -22,16 +23,8 @@ namespace fs = std::filesystem;
 
 class Store : public testing::Test {
 protected:
-    Store() {
-        std::string path = testing::TempDir() + "/kiro-store-XXXXXX";
-        dir_ = mkdtemp(path.data());
-    }
-    ~Store() override { fs::remove_all(dir_); }
-
     std::string write(const std::string &name, const std::string &content) {
-        std::ofstream(dir_ / name, std::ios::binary) << content;
-        chmod((dir_ / name).c_str(), 0600);
-        return (dir_ / name).string();
+        return folder_.write(name, content);
     }
 
     CredentialPtr read(kiro_source_kind kind, const std::string &path, int allow_exposed = 0) {
@@ -56,11 +49,10 @@ protected:
         return own(kiro_store_read_state(dir_.c_str(), account, &f_));
     }
 
-    size_t files() const {
-        return static_cast<size_t>(std::distance(fs::directory_iterator(dir_), fs::directory_iterator()));
-    }
+    size_t files() const { return folder_.files(); }
 
-    fs::path dir_;
+    Folder folder_;
+    const fs::path dir_ = folder_.path();
     kiro_failure f_{};
 };
 
@@ -260,16 +252,6 @@ TEST_F(Store, SaysThatTheDirectoryIsMissing) {
 }
 
 // The code of f in a child process, so that limits and users change only there.
-template <class Work> int in_child(Work work) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        _exit(work());
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 TEST_F(Store, AFullDiskLeavesTheOldState) {
     ASSERT_EQ(save(login()), KIRO_OK);
     const auto next = login('2');

@@ -8,7 +8,6 @@
 #include <string>
 #include <thread>
 
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +15,8 @@
 #include "core/kiro/credential.h"
 #include "kiro/store.h"
 #include "support/credentials.h"
+#include "support/database.h"
+#include "support/folder.h"
 
 namespace {
 
@@ -26,48 +27,6 @@ namespace fs = std::filesystem;
 constexpr int64_t now = 1795604523000; // 2026-11-25T11:02:03Z; answers last an hour
 constexpr uid_t other_user = 65534;
 const char *const token_key = "kirocli:odic:token";
-
-// What another program does with the database.
-class Other {
-public:
-    explicit Other(const fs::path &path) {
-        EXPECT_EQ(sqlite3_open(path.c_str(), &db_), SQLITE_OK);
-        sqlite3_busy_timeout(db_, 20000);
-    }
-    Other(const Other &) = delete;
-    Other &operator=(const Other &) = delete;
-    ~Other() { sqlite3_close(db_); }
-
-    void run(const std::string &sql) {
-        char *error = nullptr;
-        EXPECT_EQ(sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, &error), SQLITE_OK)
-            << sql << ": " << error;
-        sqlite3_free(error);
-    }
-    void put(const std::string &key, const std::string &value, const char *as = "TEXT") {
-        char *sql = sqlite3_mprintf("INSERT OR REPLACE INTO auth_kv VALUES (%Q, CAST(%Q AS %s))", key.c_str(),
-                                    value.c_str(), as);
-        run(sql);
-        sqlite3_free(sql);
-    }
-    std::string get(const std::string &sql) {
-        std::string out;
-        sqlite3_stmt *statement = nullptr;
-        EXPECT_EQ(sqlite3_prepare_v2(db_, sql.c_str(), -1, &statement, nullptr), SQLITE_OK) << sql;
-        while (sqlite3_step(statement) == SQLITE_ROW) {
-            const auto *text = reinterpret_cast<const char *>(sqlite3_column_text(statement, 0));
-            out += text == nullptr ? "NULL" : text;
-        }
-        sqlite3_finalize(statement);
-        return out;
-    }
-    std::string value(const std::string &key = token_key) {
-        return get("SELECT value FROM auth_kv WHERE key = '" + key + "'");
-    }
-
-private:
-    sqlite3 *db_ = nullptr;
-};
 
 std::string record(char tail, const std::string &expiry) {
     return R"({"access_token":")" + access_token(tail) + R"(", "expires_at":")" + expiry +
@@ -84,24 +43,10 @@ std::string registration() {
     return R"({"client_id":"id","client_secret":")" + std::string(client_secret) + "\"}";
 }
 
-template <class Work> int in_child(Work work) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        _exit(work());
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 class WriteBackDb : public testing::TestWithParam<const char *> {
 protected:
-    WriteBackDb() {
-        std::string path = testing::TempDir() + "/kiro-write-back-db-XXXXXX";
-        dir_ = mkdtemp(path.data());
-        path_ = dir_ / "data.sqlite3";
-        umask_ = umask(077);
-        Other other(path_);
+    WriteBackDb() : umask_(umask(077)) {
+        Database other(path_);
         other.run(std::string("PRAGMA journal_mode = ") + GetParam());
         other.run("CREATE TABLE auth_kv (key TEXT PRIMARY KEY, value TEXT)");
         other.run("CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB)");
@@ -109,10 +54,7 @@ protected:
         other.put("kirocli:odic:device-registration", registration());
         other.put(token_key, old_record());
     }
-    ~WriteBackDb() override {
-        umask(umask_);
-        fs::remove_all(dir_);
-    }
+    ~WriteBackDb() override { umask(umask_); }
 
     kiro_source source() const { return {KIRO_SOURCE_CREDENTIALS_DB, path_.c_str(), key_, 0}; }
 
@@ -143,7 +85,7 @@ protected:
     bool says(const std::string &text) const {
         return std::string(f_.message).find(text) != std::string::npos;
     }
-    std::string value(const std::string &key = token_key) { return Other(path_).value(key); }
+    std::string value(const std::string &key = token_key) { return Database(path_).value(key); }
     std::set<std::string> files() const {
         std::set<std::string> names;
         for (const auto &entry : fs::directory_iterator(dir_)) {
@@ -152,10 +94,11 @@ protected:
         return names;
     }
 
-    fs::path dir_;
-    fs::path path_;
+    Folder folder_;
+    const fs::path dir_ = folder_.path();
+    const fs::path path_ = dir_ / "data.sqlite3";
     const char *key_ = nullptr;
-    mode_t umask_ = 0;
+    const mode_t umask_;
     CredentialPtr used_{nullptr, kiro_credential_free};
     CredentialPtr fresh_{nullptr, kiro_credential_free};
     CredentialPtr found_{nullptr, kiro_credential_free};
@@ -168,29 +111,29 @@ INSTANTIATE_TEST_SUITE_P(Journal, WriteBackDb, testing::Values("delete", "wal"),
 TEST_P(WriteBackDb, KeepsEverythingElse) {
     const std::string rest = "SELECT group_concat(key || typeof(value) || hex(value)) FROM (SELECT * FROM "
                              "auth_kv UNION ALL SELECT * FROM state) WHERE key != 'kirocli:odic:token'";
-    const std::string before = Other(path_).get(rest);
+    const std::string before = Database(path_).get(rest);
     take();
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
     EXPECT_EQ(value(), new_record());
-    EXPECT_EQ(Other(path_).get(rest), before);
-    EXPECT_EQ(Other(path_).get("SELECT typeof(value) FROM auth_kv"), "texttext");
-    EXPECT_EQ(Other(path_).get("PRAGMA journal_mode"), GetParam());
+    EXPECT_EQ(Database(path_).get(rest), before);
+    EXPECT_EQ(Database(path_).get("SELECT typeof(value) FROM auth_kv"), "texttext");
+    EXPECT_EQ(Database(path_).get("PRAGMA journal_mode"), GetParam());
     EXPECT_EQ(files(), std::set<std::string>{"data.sqlite3"});
     EXPECT_EQ(save(), KIRO_OK) << "it is there already";
     EXPECT_EQ(value(), new_record());
 }
 
 TEST_P(WriteBackDb, ABlobStaysABlob) {
-    Other(path_).put(token_key, old_record(), "BLOB");
+    Database(path_).put(token_key, old_record(), "auth_kv", true);
     take();
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
     EXPECT_EQ(value(), new_record());
-    EXPECT_EQ(Other(path_).get("SELECT typeof(value) FROM auth_kv WHERE key LIKE '%:token'"), "blob");
+    EXPECT_EQ(Database(path_).get("SELECT typeof(value) FROM auth_kv WHERE key LIKE '%:token'"), "blob");
 }
 
 TEST_P(WriteBackDb, BothSpellingsOfOneLogin) {
-    Other(path_).put("kirocli:oidc:token", old_record());
-    Other(path_).put("kirocli:social:token", old_record('s'));
+    Database(path_).put("kirocli:oidc:token", old_record());
+    Database(path_).put("kirocli:social:token", old_record('s'));
     key_ = token_key;
     take();
     key_ = nullptr;
@@ -201,7 +144,7 @@ TEST_P(WriteBackDb, BothSpellingsOfOneLogin) {
 }
 
 TEST_P(WriteBackDb, OnlyTheRowThatIsSet) {
-    Other(path_).put("kirocli:social:token", old_record('s'));
+    Database(path_).put("kirocli:social:token", old_record('s'));
     key_ = "kirocli:social:token";
     take();
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
@@ -212,7 +155,7 @@ TEST_P(WriteBackDb, OnlyTheRowThatIsSet) {
 TEST_P(WriteBackDb, AnotherLoginWins) {
     take();
     const std::string theirs = record('t', "2999-10-01T12:00:00Z");
-    Other(path_).put(token_key, theirs);
+    Database(path_).put(token_key, theirs);
     EXPECT_EQ(save(), KIRO_AGAIN);
     EXPECT_EQ(text(view(found_).refresh_token), refresh_token('t'));
     EXPECT_TRUE(says("holds another login by now"));
@@ -230,15 +173,15 @@ TEST_P(WriteBackDb, WhatCouldNotBeWrittenIsMadeUpForLater) {
 
 TEST_P(WriteBackDb, ARowThatIsGoneIsNotMadeAgain) {
     take();
-    Other(path_).run("DELETE FROM auth_kv WHERE key LIKE '%:token'");
+    Database(path_).run("DELETE FROM auth_kv WHERE key LIKE '%:token'");
     EXPECT_EQ(save(), KIRO_ERROR);
     EXPECT_TRUE(says("nobody is logged in")) << f_.message;
-    EXPECT_EQ(Other(path_).get("SELECT key FROM auth_kv"), "kirocli:odic:device-registration");
+    EXPECT_EQ(Database(path_).get("SELECT key FROM auth_kv"), "kirocli:odic:device-registration");
 }
 
 TEST_P(WriteBackDb, ACorruptRowIsNotOverwritten) {
     take();
-    Other(path_).put(token_key, "{\"refresh_token\":");
+    Database(path_).put(token_key, "{\"refresh_token\":");
     EXPECT_EQ(save(), KIRO_ERROR);
     EXPECT_EQ(value(), "{\"refresh_token\":");
 }
@@ -255,7 +198,7 @@ TEST_P(WriteBackDb, WhateverTheTableIsLike) {
         for (const char *table : tables) {
             fs::remove(path_);
             {
-                Other other(path_);
+                Database other(path_);
                 other.run(std::string("PRAGMA encoding = '") + encoding + "'");
                 other.run(std::string("PRAGMA journal_mode = ") + GetParam());
                 other.run(table);
@@ -266,20 +209,20 @@ TEST_P(WriteBackDb, WhateverTheTableIsLike) {
             take();
             ASSERT_EQ(save(), KIRO_OK) << table << ": " << f_.message;
             EXPECT_EQ(value(), new_record()) << table;
-            EXPECT_EQ(Other(path_).get("PRAGMA integrity_check"), "ok") << table;
+            EXPECT_EQ(Database(path_).get("PRAGMA integrity_check"), "ok") << table;
         }
     }
-    Other(path_).run("DROP TABLE auth_kv; CREATE TABLE auth_kv (key, value)");
-    Other(path_).put("kirocli:odic:device-registration", registration());
-    Other(path_).put(token_key, old_record());
-    Other(path_).put(token_key, old_record());
+    Database(path_).run("DROP TABLE auth_kv; CREATE TABLE auth_kv (key, value)");
+    Database(path_).put("kirocli:odic:device-registration", registration());
+    Database(path_).put(token_key, old_record());
+    Database(path_).put(token_key, old_record());
     take();
     EXPECT_EQ(save(), KIRO_OK) << "a row that is there twice: " << f_.message;
     EXPECT_EQ(value(), new_record() + new_record());
 }
 
 TEST_P(WriteBackDb, ATriggerOfTheirsDoesNotRun) {
-    Other(path_).run("CREATE TRIGGER t AFTER UPDATE ON auth_kv BEGIN DELETE FROM auth_kv; END");
+    Database(path_).run("CREATE TRIGGER t AFTER UPDATE ON auth_kv BEGIN DELETE FROM auth_kv; END");
     take();
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
     EXPECT_EQ(value(), new_record());
@@ -289,7 +232,7 @@ TEST_P(WriteBackDb, WaitsForAWriter) {
     take();
     std::atomic<bool> locked = false;
     std::thread writer([&] {
-        Other other(path_);
+        Database other(path_);
         other.run("BEGIN IMMEDIATE");
         other.run("INSERT INTO state VALUES ('meanwhile', 1)");
         locked = true;
@@ -302,12 +245,12 @@ TEST_P(WriteBackDb, WaitsForAWriter) {
     EXPECT_EQ(save(), KIRO_OK) << f_.message;
     writer.join();
     EXPECT_EQ(value(), new_record());
-    EXPECT_EQ(Other(path_).get("SELECT 1 FROM state WHERE key = 'meanwhile'"), "1");
+    EXPECT_EQ(Database(path_).get("SELECT 1 FROM state WHERE key = 'meanwhile'"), "1");
 }
 
 TEST_P(WriteBackDb, AWriterThatNeverEndsIsAFailureThatPasses) {
     take();
-    Other other(path_);
+    Database other(path_);
     other.run("BEGIN EXCLUSIVE");
     EXPECT_EQ(save(), KIRO_ERROR);
     EXPECT_EQ(f_.kind, KIRO_FAIL_UNAVAILABLE);
@@ -322,7 +265,7 @@ TEST_P(WriteBackDb, WhatAWriterCommitsWhileItIsWaitedForWins) {
     const std::string theirs = record('t', "2999-10-01T12:00:00Z");
     std::atomic<bool> locked = false;
     std::thread writer([&] {
-        Other other(path_);
+        Database other(path_);
         other.run("BEGIN IMMEDIATE");
         locked = true;
         std::this_thread::sleep_for(200ms);
@@ -340,10 +283,10 @@ TEST_P(WriteBackDb, WhatAWriterCommitsWhileItIsWaitedForWins) {
 TEST_P(WriteBackDb, NoUpdateOfOthersIsLost) {
     constexpr int rounds = 100;
     take('2');
-    Other(path_).run("INSERT INTO state VALUES ('count', 0)");
+    Database(path_).run("INSERT INTO state VALUES ('count', 0)");
     const pid_t pid = fork();
     if (pid == 0) {
-        Other other(path_);
+        Database other(path_);
         for (int i = 0; i < rounds; ++i) {
             other.run("BEGIN IMMEDIATE");
             other.run("UPDATE state SET value = value + 1 WHERE key = 'count'");
@@ -363,16 +306,16 @@ TEST_P(WriteBackDb, NoUpdateOfOthersIsLost) {
     waitpid(pid, &status, 0);
     EXPECT_EQ(status, 0);
     EXPECT_EQ(value(), new_record(tail));
-    EXPECT_EQ(Other(path_).get("SELECT value FROM state WHERE key = 'count'"), std::to_string(rounds));
+    EXPECT_EQ(Database(path_).get("SELECT value FROM state WHERE key = 'count'"), std::to_string(rounds));
 }
 
 // Of the same process, as two accounts of one worker are, and another one with it open.
 TEST_P(WriteBackDb, AConnectionOfTheOwnerSeesIt) {
     take();
-    Other owner(path_);
-    EXPECT_EQ(owner.value(), old_record());
+    Database owner(path_);
+    EXPECT_EQ(owner.value(token_key), old_record());
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
-    EXPECT_EQ(owner.value(), new_record());
+    EXPECT_EQ(owner.value(token_key), new_record());
 }
 
 TEST_P(WriteBackDb, OnlyTheOwnerWrites) {
@@ -401,8 +344,8 @@ TEST_P(WriteBackDb, AsRootNothingOfRootStays) {
     ASSERT_EQ(chown(dir_.c_str(), other_user, other_user), 0);
     ASSERT_EQ(chown(path_.c_str(), other_user, other_user), 0);
     {
-        Other reader(path_); // keeps the files of a WAL there
-        reader.value();
+        Database reader(path_); // keeps the files of a WAL there
+        reader.value(token_key);
         ASSERT_EQ(save(), KIRO_OK) << f_.message;
         for (const auto &entry : fs::directory_iterator(dir_)) {
             struct stat info {};
@@ -413,9 +356,9 @@ TEST_P(WriteBackDb, AsRootNothingOfRootStays) {
                       if (setuid(other_user) != 0) {
                           return 1;
                       }
-                      Other owner(path_);
+                      Database owner(path_);
                       owner.put("theirs", "1");
-                      return owner.value() == new_record() ? 0 : 2;
+                      return owner.value(token_key) == new_record() ? 0 : 2;
                   }),
                   0);
     }

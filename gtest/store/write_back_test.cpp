@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "support/credentials.h"
+#include "support/folder.h"
 
 namespace {
 
@@ -30,24 +31,10 @@ std::string answer(char tail, bool rotates) {
 
 class WriteBack : public testing::Test {
 protected:
-    WriteBack() {
-        std::string path = testing::TempDir() + "/kiro-write-back-XXXXXX";
-        dir_ = mkdtemp(path.data());
-    }
-    ~WriteBack() override { fs::remove_all(dir_); }
-
     std::string write(const std::string &name, const std::string &content) {
-        std::ofstream(dir_ / name, std::ios::binary) << content;
-        chmod((dir_ / name).c_str(), 0600);
-        return (dir_ / name).string();
+        return folder_.write(name, content);
     }
-    static std::string content(const fs::path &path) {
-        std::ifstream in(path, std::ios::binary);
-        return {std::istreambuf_iterator<char>(in), {}};
-    }
-    size_t files() const {
-        return static_cast<size_t>(std::distance(fs::directory_iterator(dir_), fs::directory_iterator()));
-    }
+    size_t files() const { return folder_.files(); }
 
     // A login that is read from the source, as the refresh does it.
     void take(kiro_source_kind kind, const std::string &path) {
@@ -79,14 +66,15 @@ protected:
     }
 
     void expect_failure(const std::string &says) {
-        const std::string before = content(path_);
+        const std::string before = content_of(path_);
         EXPECT_EQ(save(), KIRO_ERROR);
         EXPECT_NE(std::string(f_.message).find(says), std::string::npos)
             << f_.message << " should say " << says;
-        EXPECT_EQ(content(path_), before);
+        EXPECT_EQ(content_of(path_), before);
     }
 
-    fs::path dir_;
+    Folder folder_;
+    const fs::path dir_ = folder_.path();
     std::string path_;
     kiro_source_kind kind_ = KIRO_SOURCE_CREDENTIALS_FILE;
     CredentialPtr used_{nullptr, kiro_credential_free};
@@ -108,29 +96,19 @@ std::string new_record() {
 }
 
 // The code of work in a child process, so that limits and users change only there.
-template <class Work> int in_child(Work work) {
-    const pid_t pid = fork();
-    if (pid == 0) {
-        _exit(work());
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 TEST_F(WriteBack, KeepsEverythingElseOfTheFile) {
     take(write("login.json", old_record()));
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
-    EXPECT_EQ(content(path_), new_record());
+    EXPECT_EQ(content_of(path_), new_record());
     EXPECT_EQ(files(), 1u);
     EXPECT_EQ(save(), KIRO_OK) << "it is there already";
-    EXPECT_EQ(content(path_), new_record());
+    EXPECT_EQ(content_of(path_), new_record());
 }
 
 TEST_F(WriteBack, ABareRefreshToken) {
     take(KIRO_SOURCE_REFRESH_TOKEN_FILE, write("token", refresh_token('1') + "\n"));
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
-    EXPECT_EQ(content(path_), refresh_token('2') + "\n");
+    EXPECT_EQ(content_of(path_), refresh_token('2') + "\n");
     write("token", refresh_token('x'));
     EXPECT_EQ(save(), KIRO_AGAIN);
     EXPECT_EQ(text(view(found_).refresh_token), refresh_token('x'));
@@ -142,7 +120,7 @@ TEST_F(WriteBack, TheRegistrationIsNotTouched) {
     take(write("login.json", oidc_json(refresh_token('1'))));
     const auto before = fs::last_write_time(path);
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
-    EXPECT_EQ(content(path), registration);
+    EXPECT_EQ(content_of(path), registration);
     EXPECT_EQ(fs::last_write_time(path), before);
     EXPECT_EQ(files(), 2u);
 }
@@ -171,7 +149,7 @@ TEST_F(WriteBack, ALinkStaysAndItsTargetIsReplaced) {
     take((dir_ / "link").string());
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
     EXPECT_TRUE(fs::is_symlink(dir_ / "link"));
-    EXPECT_EQ(content(dir_ / "real" / "login.json"), new_record());
+    EXPECT_EQ(content_of(dir_ / "real" / "login.json"), new_record());
     EXPECT_EQ(files(), 2u);
 }
 
@@ -180,7 +158,7 @@ TEST_F(WriteBack, AnotherLoginWins) {
     write("login.json", record('x', "2026-11-25T12:30:00"));
     ASSERT_EQ(save(), KIRO_AGAIN);
     EXPECT_EQ(text(view(found_).refresh_token), refresh_token('x'));
-    EXPECT_EQ(content(path_), record('x', "2026-11-25T12:30:00"));
+    EXPECT_EQ(content_of(path_), record('x', "2026-11-25T12:30:00"));
     // What we had is older than what was found, wherever it turns up again.
     EXPECT_TRUE(kiro_credential_prefer_state(fresh_.get(), found_.get()));
     EXPECT_TRUE(kiro_credential_prefer_state(used_.get(), found_.get()));
@@ -192,7 +170,7 @@ TEST_F(WriteBack, WhatCouldNotBeWrittenIsMadeUpForLater) {
     refresh(fresh_, '3');
     refresh(fresh_, '4');
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
-    EXPECT_EQ(content(path_), record('4', "2026-11-25T12:02:03"));
+    EXPECT_EQ(content_of(path_), record('4', "2026-11-25T12:02:03"));
 }
 
 TEST_F(WriteBack, WithoutARotation) {
@@ -201,7 +179,7 @@ TEST_F(WriteBack, WithoutARotation) {
     ASSERT_EQ(save(), KIRO_OK) << f_.message;
     std::string expected = new_record();
     expected.replace(expected.find(refresh_token('2')), refresh_token().size(), refresh_token('1'));
-    EXPECT_EQ(content(path_), expected);
+    EXPECT_EQ(content_of(path_), expected);
 }
 
 TEST_F(WriteBack, ACorruptFileIsNotOverwritten) {
@@ -251,7 +229,7 @@ TEST_F(WriteBack, AFullDiskLeavesTheOldLogin) {
                   return clear ? 0 : 1;
               }),
               0);
-    EXPECT_EQ(content(path_), old_record());
+    EXPECT_EQ(content_of(path_), old_record());
     EXPECT_EQ(files(), 1u) << "the temporary file must not stay";
 }
 
@@ -277,7 +255,7 @@ TEST_F(WriteBack, AReadOnlyDirectoryIsAClearFailure) {
               }),
               0);
     chmod(dir_.c_str(), 0755);
-    EXPECT_EQ(content(path_), old_record());
+    EXPECT_EQ(content_of(path_), old_record());
 }
 
 TEST_F(WriteBack, AFileOfSomebodyElseStaysHis) {
@@ -294,7 +272,7 @@ TEST_F(WriteBack, AFileOfSomebodyElseStaysHis) {
                              : 1;
               }),
               0);
-    EXPECT_EQ(content(path_), old_record());
+    EXPECT_EQ(content_of(path_), old_record());
 }
 
 // Somebody writes in place: at any moment the file may be empty or half.
@@ -309,7 +287,7 @@ TEST_F(WriteBack, WaitsForAFileThatIsBeingWritten) {
     }
     EXPECT_EQ(save(), KIRO_AGAIN) << f_.message;
     waitpid(writer, nullptr, 0);
-    EXPECT_EQ(content(path_), record('x', "2026-11-25T12:30:00"));
+    EXPECT_EQ(content_of(path_), record('x', "2026-11-25T12:30:00"));
 }
 
 // A process that rotates at the same time, by rename: its login is there in the end, whoever was first.
@@ -329,7 +307,7 @@ TEST_F(WriteBack, AnotherProcessRotatesAtTheSameTime) {
         waitpid(pid, nullptr, 0);
         ASSERT_TRUE(status == KIRO_OK || status == KIRO_AGAIN) << f_.message;
         first += status == KIRO_OK ? 1 : 0;
-        ASSERT_EQ(content(path_), theirs) << round << " " << first;
+        ASSERT_EQ(content_of(path_), theirs) << round << " " << first;
     }
     EXPECT_EQ(files(), 1u);
 }
@@ -350,7 +328,7 @@ TEST_F(WriteBack, AnotherProcessRotatesAllTheTime) {
     }
     for (int round = 0; round < rounds; ++round) {
         EXPECT_NE(save(), KIRO_NOMEM) << f_.message;
-        const std::string there = content(path_);
+        const std::string there = content_of(path_);
         EXPECT_TRUE(there == theirs || there == old_record() || there == new_record()) << there;
     }
     kill(pid, SIGKILL);
