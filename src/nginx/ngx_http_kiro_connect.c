@@ -1,7 +1,7 @@
 
 /*
  * From a host to a connection that can be written to: its addresses one after
- * the other, the proxy's tunnel, TLS, verification.  No request is needed.
+ * the other, the proxy's tunnel, TLS.  No request is needed.
  */
 
 
@@ -24,21 +24,11 @@ static void ngx_http_kiro_connect_try(ngx_http_kiro_connect_t *connect);
 static ngx_int_t ngx_http_kiro_connect_conn(ngx_http_kiro_connect_t *connect);
 static void ngx_http_kiro_connect_handler(ngx_event_t *ev);
 static void ngx_http_kiro_connect_connected(ngx_http_kiro_connect_t *connect);
-static ngx_int_t ngx_http_kiro_connect_ssl(ngx_http_kiro_connect_t *connect);
-static void ngx_http_kiro_connect_handshake(ngx_event_t *ev);
-static void ngx_http_kiro_connect_shake(ngx_http_kiro_connect_t *connect);
-static void ngx_http_kiro_connect_verify(ngx_http_kiro_connect_t *connect);
-static void ngx_http_kiro_connect_save_session(ngx_connection_t *c);
 static ngx_msec_int_t ngx_http_kiro_connect_left(
     ngx_http_kiro_connect_t *connect);
 static void ngx_http_kiro_connect_close(ngx_http_kiro_connect_t *connect);
 static u_char *ngx_http_kiro_connect_log_error(ngx_log_t *log, u_char *buf,
     size_t len);
-
-
-/* where a connection's endpoint is found when a ticket for its session comes */
-
-static int  ngx_http_kiro_connect_index = -1;
 
 
 /*
@@ -433,208 +423,7 @@ ngx_http_kiro_connect_connected(ngx_http_kiro_connect_t *connect)
         return;
     }
 
-    ngx_http_kiro_connect_secure(connect);
-}
-
-
-/* the bytes reach the host from here on */
-
-void
-ngx_http_kiro_connect_secure(ngx_http_kiro_connect_t *connect)
-{
-    if (!connect->endpoint->ssl) {
-        ngx_http_kiro_connect_finish(connect, NGX_HTTP_KIRO_CONNECT_OK, NULL);
-        return;
-    }
-
-    if (ngx_http_kiro_connect_ssl(connect) != NGX_OK) {
-        ngx_http_kiro_connect_finish(connect, NGX_HTTP_KIRO_CONNECT_INTERNAL,
-                                     "out of memory");
-        return;
-    }
-
-    connect->log.action = "SSL handshaking with the host";
-
-    ngx_http_kiro_connect_shake(connect);
-}
-
-
-static ngx_int_t
-ngx_http_kiro_connect_ssl(ngx_http_kiro_connect_t *connect)
-{
-    u_char                    *name;
-    ngx_connection_t          *c;
-    ngx_http_kiro_endpoint_t  *ep;
-
-    ep = connect->endpoint;
-    c = connect->conn->connection;
-
-    if (ngx_ssl_create_connection(ep->account->ssl, c,
-                                  NGX_SSL_BUFFER|NGX_SSL_CLIENT)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* no SNI for a literal address */
-
-    if (ep->host.len
-        && ngx_inet_addr(ep->host.data, ep->host.len) == INADDR_NONE
-        && ep->host.data[0] != '[')
-    {
-        name = ngx_pnalloc(connect->pool, ep->host.len + 1);
-        if (name == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_cpystrn(name, ep->host.data, ep->host.len + 1);
-
-        if (SSL_set_tlsext_host_name(c->ssl->connection, (char *) name) == 0) {
-            ngx_ssl_error(NGX_LOG_ERR, &connect->log, 0,
-                          "SSL_set_tlsext_host_name(\"%s\") failed", name);
-            return NGX_ERROR;
-        }
-    }
-
-    if (ngx_http_kiro_connect_index == -1) {
-        ngx_http_kiro_connect_index = SSL_get_ex_new_index(0, NULL, NULL, NULL,
-                                                           NULL);
-    }
-
-    if (ngx_http_kiro_connect_index == -1
-        || SSL_set_ex_data(c->ssl->connection, ngx_http_kiro_connect_index, ep)
-           == 0)
-    {
-        return NGX_ERROR;
-    }
-
-    c->ssl->save_session = ngx_http_kiro_connect_save_session;
-
-    return ep->session ? ngx_ssl_set_session(c, ep->session) : NGX_OK;
-}
-
-
-static void
-ngx_http_kiro_connect_handshake(ngx_event_t *ev)
-{
-    ngx_connection_t         *c;
-    ngx_http_kiro_connect_t  *connect;
-
-    c = ev->data;
-    connect = c->data;
-
-    if (c->close) {
-        ngx_http_kiro_connect_finish(connect, NGX_HTTP_KIRO_CONNECT_EXITING,
-                                     "the worker is shutting down");
-        return;
-    }
-
-    ngx_http_kiro_connect_shake(connect);
-}
-
-
-static void
-ngx_http_kiro_connect_shake(ngx_http_kiro_connect_t *connect)
-{
-    ngx_int_t                  rc;
-    ngx_connection_t          *c;
-    ngx_http_kiro_endpoint_t  *ep;
-
-    ep = connect->endpoint;
-    c = connect->conn->connection;
-
-    rc = ngx_ssl_handshake(c);
-
-    if (rc == NGX_AGAIN) {
-
-        /* nginx's own handlers do not look at c->close */
-
-        c->read->handler = ngx_http_kiro_connect_handshake;
-        c->write->handler = ngx_http_kiro_connect_handshake;
-        return;
-    }
-
-    if (!c->ssl->handshaked) {
-
-        if (ep->session) {
-            ngx_ssl_free_session(ep->session);
-            ep->session = NULL;
-        }
-
-        ngx_http_kiro_connect_next(connect, NGX_HTTP_KIRO_CONNECT_TLS,
-                                   "the TLS handshake with the host failed");
-        return;
-    }
-
-    ngx_http_kiro_connect_verify(connect);
-}
-
-
-/* who fails here is configuration, not weather: no other address is tried */
-
-static void
-ngx_http_kiro_connect_verify(ngx_http_kiro_connect_t *connect)
-{
-    long                       rc;
-    ngx_connection_t          *c;
-    ngx_http_kiro_endpoint_t  *ep;
-
-    ep = connect->endpoint;
-    c = connect->conn->connection;
-
-    if (ep->account->ssl_verify) {
-
-        rc = SSL_get_verify_result(c->ssl->connection);
-
-        if (rc != X509_V_OK) {
-            ngx_log_error(NGX_LOG_ERR, &connect->log, 0,
-                          "SSL certificate verify error: (%l:%s)",
-                          rc, X509_verify_cert_error_string(rc));
-            ngx_http_kiro_connect_finish(connect, NGX_HTTP_KIRO_CONNECT_VERIFY,
-                                         "the certificate of the host does not "
-                                         "verify, see "
-                                         "\"ssl_trusted_certificate\"");
-            return;
-        }
-
-        if (ngx_ssl_check_host(c, &ep->host) != NGX_OK) {
-            ngx_log_error(NGX_LOG_ERR, &connect->log, 0,
-                          "SSL certificate does not match \"%V\"", &ep->host);
-            ngx_http_kiro_connect_finish(connect, NGX_HTTP_KIRO_CONNECT_VERIFY,
-                                         "the certificate of the host is for "
-                                         "another name");
-            return;
-        }
-    }
-
-    ngx_http_kiro_connect_finish(connect, NGX_HTTP_KIRO_CONNECT_OK, NULL);
-}
-
-
-/* with TLS 1.3 long after the handshake */
-
-static void
-ngx_http_kiro_connect_save_session(ngx_connection_t *c)
-{
-    ngx_ssl_session_t         *session;
-    ngx_http_kiro_endpoint_t  *ep;
-
-    ep = SSL_get_ex_data(c->ssl->connection, ngx_http_kiro_connect_index);
-
-    if (ep == NULL) {
-        return;
-    }
-
-    session = ngx_ssl_get_session(c);
-    if (session == NULL) {
-        return;
-    }
-
-    if (ep->session) {
-        ngx_ssl_free_session(ep->session);
-    }
-
-    ep->session = session;
+    ngx_http_kiro_secure(connect);
 }
 
 

@@ -126,7 +126,9 @@ void ngx_http_kiro_connect_next(ngx_http_kiro_connect_t *connect,
     ngx_http_kiro_connect_error_e error, const char *text);
 void ngx_http_kiro_connect_finish(ngx_http_kiro_connect_t *connect,
     ngx_http_kiro_connect_error_e error, const char *text);
-void ngx_http_kiro_connect_secure(ngx_http_kiro_connect_t *connect);
+
+/* ngx_http_kiro_secure.c */
+void ngx_http_kiro_secure(ngx_http_kiro_connect_t *connect);
 
 /* ngx_http_kiro_tunnel.c */
 void ngx_http_kiro_tunnel(ngx_http_kiro_connect_t *connect);

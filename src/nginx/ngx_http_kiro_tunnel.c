@@ -19,7 +19,7 @@ static void ngx_http_kiro_tunnel_answered(ngx_http_kiro_connect_t *connect);
 static void ngx_http_kiro_tunnel_dummy_handler(ngx_event_t *wev);
 
 
-/* ngx_http_kiro_connect_secure() goes on when the tunnel is there */
+/* ngx_http_kiro_secure() goes on when the tunnel is there */
 
 void
 ngx_http_kiro_tunnel(ngx_http_kiro_connect_t *connect)
@@ -277,7 +277,7 @@ ngx_http_kiro_tunnel_answered(ngx_http_kiro_connect_t *connect)
             return;
         }
 
-        ngx_http_kiro_connect_secure(connect);
+        ngx_http_kiro_secure(connect);
         return;
     }
 
