@@ -166,4 +166,35 @@ $t->stop;
 my ($table) = $docs =~ /\| variable \| value \|(.*?)\n\n/s;
 same('variables', [ $source{'ngx_http_kiro_variables.c'} =~ /"(kiro_\w+)"/g ], [ $table =~ /`\$(kiro_\w+)`/g ]);
 
+# --- links -----------------------------------------------------------------
+
+# Headings as anchors, the way that forges make them.
+sub anchors {
+    my ($file) = @_;
+    my $text = Test::Kiro::slurp($file) =~ s/^```.*?^```//msgr;
+    return map { s/[^\w\- ]//gr =~ tr/ /-/r } map { lc } $text =~ /^#+ (.*?)\s*$/mg;
+}
+
+my @pages = (glob("$root/*.md"), glob "$root/docs/*.md");
+my ($links, @broken) = 0;
+for my $page (@pages) {
+    my ($dir, $name) = $page =~ m{(.*)/(.*)};
+    for my $link (Test::Kiro::slurp($page) =~ /\]\(([^)\s]+)\)/g) {
+        next if $link =~ /^\w+:/;
+        my ($file, $anchor) = $link =~ /^([^#]*)#?(.*)$/;
+        my $to = length $file ? "$dir/$file" : $page;
+        $links++;
+        push @broken, "$name: $link" if !-e $to || length $anchor && !grep { $_ eq $anchor } anchors($to);
+    }
+}
+cmp_ok($links, '>', 40, 'links were found');
+is_deeply(\@broken, [], 'every link leads somewhere');
+
+for my $name (qw(operations)) {
+    my $page = Test::Kiro::slurp("$root/docs/$name.md");
+    my ($contents) = $page =~ /\A(.*?)^## /ms;
+    my @missing = grep { my $a = lc; $a =~ s/[^\w\- ]//g; $a =~ tr/ /-/; index($contents, "](#$a)") < 0 } $page =~ /^## (.*)$/mg;
+    is_deeply(\@missing, [], "$name.md: each section is in its table of contents");
+}
+
 done_testing;
