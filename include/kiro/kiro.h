@@ -118,7 +118,9 @@ typedef enum {
     KIRO_CHANGE_NONE = 0,
     KIRO_CHANGE_DROP_FIELDS,    /* additionalModelRequestFields was refused */
     KIRO_CHANGE_DROP_REASONING, /* replayed reasoning was refused */
-    KIRO_CHANGE_REPAIR_OUTPUT   /* the answer does not match the output format */
+    KIRO_CHANGE_REPAIR_OUTPUT,  /* the answer does not match the output format */
+
+    KIRO_CHANGE_MAX
 } kiro_change;
 
 /*

@@ -160,6 +160,7 @@ const char *kiro_failure_name(kiro_failure_kind kind) {
 const char *kiro_change_name(kiro_change change) {
     switch (change) {
     case KIRO_CHANGE_NONE:
+    case KIRO_CHANGE_MAX:
         break;
     case KIRO_CHANGE_DROP_FIELDS:
         return "drop_fields";

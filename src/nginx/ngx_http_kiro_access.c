@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_access.h"
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>

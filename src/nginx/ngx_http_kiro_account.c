@@ -5,6 +5,8 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_queue.h"
 
 
 static void ngx_http_kiro_account_twins(ngx_conf_t *cf,

@@ -7,7 +7,11 @@
  */
 
 
+#include "ngx_http_kiro.h"
 #include "ngx_http_kiro_budget.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_zone.h"
 
 
 /* estimates */

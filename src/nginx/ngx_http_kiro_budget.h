@@ -77,5 +77,13 @@ ngx_http_kiro_budget_node_t *ngx_http_kiro_budget_node(
     ngx_http_kiro_budget_zone_t *zone, uint32_t hash, ngx_str_t *key,
     time_t now);
 
+/* ngx_http_kiro_budget.c */
+char *ngx_http_kiro_budget_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_kiro_budget(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_kiro_budget_enter(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_budget_leave(ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_budget_headers(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+
 
 #endif /* _NGX_HTTP_KIRO_BUDGET_H_INCLUDED_ */

@@ -5,7 +5,9 @@
  */
 
 
+#include "ngx_http_kiro.h"
 #include "ngx_http_kiro_budget.h"
+#include "ngx_http_kiro_zone.h"
 
 
 /* millionths of a credit that a request may cost while nothing is known */

@@ -6,6 +6,9 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_access.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_secret.h"
 
 #include <openssl/sha.h>
 

@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
 
 
 /* for an answer of the resolver while there are old addresses, ms */

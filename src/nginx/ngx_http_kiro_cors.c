@@ -5,6 +5,8 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_access.h"
+#include "ngx_http_kiro_error.h"
 
 
 /* of Access-Control-Request-Headers */

@@ -8,6 +8,9 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_task.h"
 
 
 #define NGX_HTTP_KIRO_COUNT_INLINE   (16 * 1024)

@@ -7,6 +7,8 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_secret.h"
 
 
 static ngx_int_t ngx_http_kiro_endpoint_ssl(ngx_conf_t *cf,

@@ -6,6 +6,8 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
 
 
 /* always enough for kiro_failure_body() */

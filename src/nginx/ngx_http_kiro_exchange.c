@@ -7,6 +7,12 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_profile.h"
+#include "ngx_http_kiro_queue.h"
+#include "ngx_http_kiro_state.h"
+#include "ngx_http_kiro_token.h"
 
 
 static void ngx_http_kiro_exchange_step(ngx_event_t *ev);

@@ -7,6 +7,9 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_budget.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_stats.h"
 
 
 #define NGX_HTTP_KIRO_FALL_QUOTA   0x01

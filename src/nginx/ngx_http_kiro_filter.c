@@ -9,6 +9,10 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_access.h"
+#include "ngx_http_kiro_budget.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
 
 
 /* the bit of the image filter: the two do not meet on one response */

@@ -6,6 +6,10 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_queue.h"
+#include "ngx_http_kiro_state.h"
 
 
 static void ngx_http_kiro_exchange_give_up(ngx_http_request_t *r,

@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_exchange.h"
 
 
 typedef ngx_int_t (*ngx_http_kiro_take_pt)(ngx_http_request_t *sr, u_char *p,

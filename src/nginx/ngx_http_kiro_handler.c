@@ -5,6 +5,13 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_access.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_budget.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_models.h"
+#include "ngx_http_kiro_stats.h"
 
 
 static void ngx_http_kiro_chat_body(ngx_http_request_t *r);

@@ -5,6 +5,12 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_queue.h"
+#include "ngx_http_kiro_state.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 static ngx_int_t ngx_http_kiro_health_handler(ngx_http_request_t *r);

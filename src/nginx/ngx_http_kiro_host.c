@@ -6,6 +6,8 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_exchange.h"
 
 
 /*

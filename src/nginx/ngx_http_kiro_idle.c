@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
 
 
 /* how old a connection may get, ms: the service's addresses change */

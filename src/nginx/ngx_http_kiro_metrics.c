@@ -5,6 +5,12 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_queue.h"
+#include "ngx_http_kiro_state.h"
+#include "ngx_http_kiro_stats.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 /* no line is longer: three names of 64 characters, each perhaps escaped */

@@ -7,6 +7,15 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_access.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_fetch.h"
+#include "ngx_http_kiro_models.h"
+#include "ngx_http_kiro_profile.h"
+#include "ngx_http_kiro_secret.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 #define NGX_HTTP_KIRO_MODELS_TIMEOUT      10000   /* ms, of one page */

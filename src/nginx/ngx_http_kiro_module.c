@@ -5,6 +5,15 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_access.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_budget.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_secret.h"
+#include "ngx_http_kiro_stats.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 static void *ngx_http_kiro_create_main_conf(ngx_conf_t *cf);

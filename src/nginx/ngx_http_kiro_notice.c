@@ -6,6 +6,9 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_zone.h"
 
 #include <ngx_md5.h>
 

@@ -6,6 +6,8 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_queue.h"
 
 
 static void ngx_http_kiro_attempt_broken(ngx_http_kiro_ctx_t *ctx,

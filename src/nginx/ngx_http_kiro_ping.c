@@ -6,6 +6,9 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_stats.h"
 
 
 static void ngx_http_kiro_ping_handler(ngx_event_t *ev);

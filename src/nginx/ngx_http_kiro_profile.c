@@ -7,6 +7,10 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_profile.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 #define NGX_HTTP_KIRO_PROFILE_TRUST  30000    /* ms, doubts in vain */

@@ -1,6 +1,6 @@
 
 /*
- * What the files of a lookup of the profile share.
+ * The profile ARN of an account, and how the service is asked for it.
  */
 
 
@@ -12,6 +12,37 @@
 
 
 #define NGX_HTTP_KIRO_PROFILE_TIMEOUT    10000    /* ms, of one page */
+
+
+/* what the service says about the profile of a login whose record has none */
+
+typedef enum {
+    NGX_HTTP_KIRO_PROFILE_UNKNOWN = 0,
+    NGX_HTTP_KIRO_PROFILE_FOUND,
+    NGX_HTTP_KIRO_PROFILE_BUILDER_ID,
+    NGX_HTTP_KIRO_PROFILE_SEVERAL,
+    NGX_HTTP_KIRO_PROFILE_NONE
+} ngx_http_kiro_profile_e;
+
+
+typedef struct {
+    ngx_uint_t                       state;
+    size_t                           arn_len;
+    u_char                           arn[NGX_HTTP_KIRO_ARN_MAX];
+
+    ngx_msec_t                       lease_deadline;
+    ngx_uint_t                       lease_generation;
+    ngx_pid_t                        lease_pid;
+    ngx_uint_t                       leased;      /* unsigned  leased:1; */
+
+    ngx_msec_t                       due;         /* for the next lookup */
+    ngx_uint_t                       fails;
+    ngx_atomic_uint_t                refused;     /* this token's version */
+
+    ngx_uint_t                       doubted;     /* unsigned  doubted:1; */
+    ngx_uint_t                       lookups;     /* that have ended */
+    ngx_msec_t                       looked;      /* when the last one did */
+} ngx_http_kiro_profile_t;
 
 
 struct ngx_http_kiro_lookup_s {
@@ -43,7 +74,25 @@ struct ngx_http_kiro_lookup_s {
 };
 
 
+/* ngx_http_kiro_profile.c */
+ngx_int_t ngx_http_kiro_profile_arn(ngx_http_kiro_account_t *account,
+    ngx_str_t *arn);
+ngx_uint_t ngx_http_kiro_profile_borrowed(ngx_http_kiro_account_t *account);
+void ngx_http_kiro_profile_failure(ngx_http_kiro_account_t *account,
+    kiro_failure *f);
+ngx_int_t ngx_http_kiro_profile_doubt(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_token_t *token);
+ngx_uint_t ngx_http_kiro_profile_pending(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_token_t *token);
+ngx_uint_t ngx_http_kiro_profile_late(ngx_http_kiro_account_t *account,
+    ngx_http_kiro_token_t *token, kiro_failure *f);
+void ngx_http_kiro_profile_load(ngx_http_kiro_account_t *account,
+    ngx_log_t *log);
+void ngx_http_kiro_profile_forget(ngx_http_kiro_slot_t *slot);
+
 /* ngx_http_kiro_profile_lookup.c */
+void ngx_http_kiro_profile(ngx_http_kiro_account_t *account);
+void ngx_http_kiro_profile_abort(ngx_http_kiro_account_t *account);
 void ngx_http_kiro_profile_failed(ngx_http_kiro_lookup_t *job,
     const char *why);
 void ngx_http_kiro_profile_end(ngx_http_kiro_lookup_t *job);

@@ -8,7 +8,13 @@
  */
 
 
+#include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_fetch.h"
 #include "ngx_http_kiro_profile.h"
+#include "ngx_http_kiro_secret.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 #define NGX_HTTP_KIRO_PROFILE_SLACK      2000     /* ms, of the lease */

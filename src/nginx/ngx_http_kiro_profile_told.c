@@ -5,7 +5,12 @@
  */
 
 
+#include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_profile.h"
+#include "ngx_http_kiro_task.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 #define NGX_HTTP_KIRO_PROFILE_AGAIN      300000   /* ms, several or none */

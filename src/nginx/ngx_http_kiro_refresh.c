@@ -13,7 +13,14 @@
  */
 
 
+#include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_fetch.h"
 #include "ngx_http_kiro_refresh.h"
+#include "ngx_http_kiro_secret.h"
+#include "ngx_http_kiro_task.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 #include <ngx_md5.h>
 

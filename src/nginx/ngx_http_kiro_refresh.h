@@ -9,6 +9,8 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_task.h"
 
 
 #define NGX_HTTP_KIRO_LEASE_SLACK   2000     /* ms, for files beside the fetch */

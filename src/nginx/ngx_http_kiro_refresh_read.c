@@ -5,7 +5,11 @@
  */
 
 
+#include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_refresh.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 static void ngx_http_kiro_refresh_again(ngx_event_t *ev);

@@ -6,6 +6,14 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_access.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_models.h"
+#include "ngx_http_kiro_profile.h"
+#include "ngx_http_kiro_queue.h"
+#include "ngx_http_kiro_state.h"
+#include "ngx_http_kiro_stats.h"
+#include "ngx_http_kiro_token.h"
 
 
 static ngx_int_t ngx_http_kiro_exchange_profile(ngx_http_request_t *r,

@@ -5,6 +5,9 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_models.h"
 
 
 static ngx_int_t ngx_http_kiro_method(ngx_http_request_t *r,

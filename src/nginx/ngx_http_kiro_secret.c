@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_secret.h"
 
 
 #define NGX_HTTP_KIRO_SECRET_BLOCK  4096

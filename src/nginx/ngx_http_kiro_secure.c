@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
 
 
 static ngx_int_t ngx_http_kiro_secure_ssl(ngx_http_kiro_connect_t *connect);

@@ -6,6 +6,9 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_profile.h"
+#include "ngx_http_kiro_zone.h"
 
 
 /* a longer name is no session id */

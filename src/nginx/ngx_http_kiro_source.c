@@ -5,6 +5,9 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 #define NGX_HTTP_KIRO_REGISTRATION_WARN  604800000    /* ms, seven days */

@@ -6,6 +6,8 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
 
 
 static ngx_uint_t ngx_http_kiro_special_place(ngx_http_request_t *r);

@@ -6,6 +6,11 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_stats.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 /* an account uses each of its models by a dialect or two */

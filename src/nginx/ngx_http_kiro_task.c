@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_task.h"
 
 
 #if (NGX_THREADS)

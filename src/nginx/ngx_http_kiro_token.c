@@ -6,6 +6,15 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_models.h"
+#include "ngx_http_kiro_profile.h"
+#include "ngx_http_kiro_queue.h"
+#include "ngx_http_kiro_secret.h"
+#include "ngx_http_kiro_state.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 #define NGX_HTTP_KIRO_POLL    25      /* ms, waiters look at the version */

@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
 
 
 #define NGX_HTTP_KIRO_TUNNEL_BUFFER  8192

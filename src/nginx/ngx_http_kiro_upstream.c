@@ -6,6 +6,10 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_secret.h"
+#include "ngx_http_kiro_token.h"
 
 
 static ngx_int_t ngx_http_kiro_create_request(ngx_http_request_t *sr);

@@ -6,6 +6,9 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_error.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_state.h"
 
 
 typedef enum {

@@ -5,7 +5,11 @@
  */
 
 
+#include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_refresh.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 
 #define NGX_HTTP_KIRO_WRITE_BACK_TIME  7000   /* ms, a locked database */

@@ -5,6 +5,13 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_profile.h"
+#include "ngx_http_kiro_queue.h"
+#include "ngx_http_kiro_stats.h"
+#include "ngx_http_kiro_token.h"
+#include "ngx_http_kiro_zone.h"
 
 #include <sys/mman.h>
 

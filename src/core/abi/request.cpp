@@ -222,6 +222,7 @@ bool change(kiro_request &req, const kiro_failure &why) {
     case KIRO_CHANGE_REPAIR_OUTPUT:
         return upstream::ask_for_repair(req.conversation, why.message, request);
     case KIRO_CHANGE_NONE:
+    case KIRO_CHANGE_MAX:
         break;
     }
     return false;
