@@ -29,7 +29,7 @@ my @ORDER = qw(MAIN SRV LOC SIF LIF);
 my %exists;
 while ($code =~ /\{\s*ngx_string\("(kiro_\w+)"\),\s*((?:NGX_\w+\s*\|?\s*)+),\s*(\w+),\s*\w+,\s*(?:offsetof\(\w+,\s*(\w+)\)|\w+),\s*&?(\w+)\s*\}/g) {
     my ($name, $type, $handler, $field, $post) = ($1, $2, $3, $4, $5);
-    my @args = $type =~ /NGX_CONF_NOARGS/ ? (0, 0) : $type =~ /NGX_CONF_FLAG/ ? (1, 1)
+    my @args = $type =~ /NGX_CONF_NOARGS/ ? (0, 0) : $type =~ /NGX_CONF_ANY/ ? (0, 9) : $type =~ /NGX_CONF_FLAG/ ? (1, 1)
         : $type =~ /NGX_CONF_(\d)MORE/  ? ($1, 9)
         : $type =~ /NGX_CONF_TAKE(\d+)/ ? (sort split //, $1)[ 0, -1 ] : ();
     $exists{$name} = {

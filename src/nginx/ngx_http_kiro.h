@@ -51,6 +51,7 @@ typedef struct ngx_http_kiro_models_s   ngx_http_kiro_models_t;
 typedef struct ngx_http_kiro_lookup_s   ngx_http_kiro_lookup_t;
 typedef struct ngx_http_kiro_ctx_s      ngx_http_kiro_ctx_t;
 typedef struct ngx_http_kiro_budget_s   ngx_http_kiro_budget_t;
+typedef struct ngx_http_kiro_health_s   ngx_http_kiro_health_t;
 typedef struct ngx_http_kiro_region_s   ngx_http_kiro_region_t;
 typedef struct ngx_http_kiro_slot_s     ngx_http_kiro_slot_t;
 typedef struct ngx_http_kiro_zone_s     ngx_http_kiro_zone_t;
@@ -65,6 +66,7 @@ typedef struct {
     ngx_thread_pool_t               *thread_pool;
 #endif
     ngx_array_t                     *fallbacks;   /* to be checked */
+    ngx_array_t                     *healths;     /* to be settled */
     ngx_uint_t                       enabled;     /* unsigned  enabled:1; */
     ngx_uint_t                       metrics;     /* unsigned  metrics:1; */
 } ngx_http_kiro_main_conf_t;
@@ -100,6 +102,7 @@ typedef struct {
     ngx_http_complex_value_t        *auth_key;    /* of a variable */
     ngx_array_t                     *origins;     /* ngx_str_t */
     ngx_array_t                     *budgets;     /* limits */
+    ngx_http_kiro_health_t          *health;      /* kiro_health */
     ngx_array_t                     *aliases;     /* kiro_model_alias */
     ngx_array_t                     *headers;     /* ngx_http_kiro_set_header_t */
     ngx_str_t                        default_model;
@@ -332,8 +335,15 @@ extern const ngx_str_t  ngx_http_kiro_api_names[];
 ngx_int_t ngx_http_kiro_add_variables(ngx_conf_t *cf);
 ngx_int_t ngx_http_kiro_usage(ngx_http_kiro_ctx_t *ctx, kiro_reply_info *info);
 
+/* ngx_http_kiro_build.c */
+extern ngx_str_t  ngx_http_kiro_build;
+
+ngx_int_t ngx_http_kiro_build_init(ngx_cycle_t *cycle);
+
 /* ngx_http_kiro_health.c */
 char *ngx_http_kiro_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_kiro_health_settle(ngx_conf_t *cf,
+    ngx_http_kiro_main_conf_t *kmcf);
 
 
 static ngx_inline kiro_str

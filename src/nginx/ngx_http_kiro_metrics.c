@@ -216,8 +216,8 @@ ngx_http_kiro_metrics_handler(ngx_http_request_t *r)
     ngx_http_kiro_metrics_head(&m, "kiro_build_info", "gauge",
                                "The module that is loaded.");
     ngx_http_kiro_metrics_line(&m, "kiro_build_info{version=\""
-                               NGX_HTTP_KIRO_VERSION "\",nginx=\""
-                               NGINX_VERSION "\"} 1\n");
+                               NGX_HTTP_KIRO_VERSION "\",build=\"%V\",nginx=\""
+                               NGINX_VERSION "\"} 1\n", &ngx_http_kiro_build);
 
     ngx_http_kiro_metrics_requests(&m, stats);
 

@@ -276,7 +276,7 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       NULL },
 
     { ngx_string("kiro_health"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
       ngx_http_kiro_health,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -307,7 +307,7 @@ ngx_module_t  ngx_http_kiro_module = {
     ngx_http_kiro_commands,                /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_kiro_build_init,              /* init module */
     ngx_http_kiro_init_process,            /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -396,6 +396,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
      *
      *     conf->pass = NULL;
      *     conf->peers = NULL;
+     *     conf->health = NULL;
      *     conf->location = { 0, NULL };
      *     conf->fallback = { 0, NULL };
      *     conf->fallback_causes = 0;
@@ -609,7 +610,9 @@ ngx_http_kiro_postconfiguration(ngx_conf_t *cf)
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_kiro_module);
 
-    if (ngx_http_kiro_auth_settle(cf, kmcf) != NGX_OK) {
+    if (ngx_http_kiro_auth_settle(cf, kmcf) != NGX_OK
+        || ngx_http_kiro_health_settle(cf, kmcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -28,6 +28,7 @@
 
 typedef struct {
     char                            *name;
+    char                            *reason;
     char                            *why;
     ngx_uint_t                       level;   /* of the log */
     ngx_uint_t                       probe;   /* afterwards one request first */
@@ -44,27 +45,31 @@ static ngx_uint_t ngx_http_kiro_hold_probed(ngx_http_kiro_hold_t *hold);
 static void ngx_http_kiro_hold_failure(kiro_failure *f, ngx_int_t rc,
     ngx_msec_t left);
 static void ngx_http_kiro_hold(ngx_http_kiro_ctx_t *ctx, ngx_msec_t time);
+static void ngx_http_kiro_hold_reason(ngx_http_kiro_account_t *account,
+    ngx_uint_t token, ngx_int_t profile, ngx_http_kiro_hold_row_t *row,
+    ngx_http_kiro_state_view_t *view);
 
 
 /* indexed by kiro_account_state */
 
 static ngx_http_kiro_hold_row_t  ngx_http_kiro_hold_rows[] = {
 
-    { "ok", "", 0, 0, 0, 0 },
+    { "ok", "", "", 0, 0, 0, 0 },
 
-    { "cooling_down", "the service limits its requests", NGX_LOG_NOTICE, 0, 0,
+    { "cooling_down", "throttled", "the service limits its requests",
+      NGX_LOG_NOTICE, 0, 0,
       offsetof(ngx_http_kiro_account_t, cool_down) },
 
-    { "cooling_down", "the service has put temporary limits on it",
+    { "cooling_down", "limited", "the service has put temporary limits on it",
       NGX_LOG_WARN, 1, 0,
       offsetof(ngx_http_kiro_account_t, cool_down) },
 
-    { "exhausted", "its quota is used up", NGX_LOG_CRIT, 1,
+    { "exhausted", "exhausted", "its quota is used up", NGX_LOG_CRIT, 1,
       NGX_HTTP_KIRO_QUOTA_MAX,
       offsetof(ngx_http_kiro_account_t, quota_retry) },
 
-    { "suspended", "the service has suspended it", NGX_LOG_CRIT, 1, 0,
-      offsetof(ngx_http_kiro_account_t, suspended_retry) }
+    { "suspended", "suspended", "the service has suspended it", NGX_LOG_CRIT, 1,
+      0, offsetof(ngx_http_kiro_account_t, suspended_retry) }
 };
 
 
@@ -521,18 +526,19 @@ ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
     ngx_http_kiro_state_view_t *view)
 {
     int64_t                    now;
-    ngx_int_t                  rc;
+    ngx_int_t                  rc, profile;
+    ngx_str_t                  arn;
     ngx_uint_t                 token, state;
     ngx_msec_t                 left;
     ngx_http_kiro_hold_t      *hold;
     ngx_http_kiro_slot_t      *slot;
     ngx_http_kiro_hold_row_t  *row;
 
+    ngx_memzero(view, sizeof(ngx_http_kiro_state_view_t));
+
     if (account->source.path == NULL) {
 
         /* it is as good as the keys of its callers */
-
-        ngx_memzero(view, sizeof(ngx_http_kiro_state_view_t));
 
         view->name = "ok";
         view->usable = 1;
@@ -565,6 +571,16 @@ ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
 
     view->usable = token && (rc != NGX_DECLINED || view->probe);
 
+    /* nor of the first look for a profile */
+
+    profile = ngx_http_kiro_profile_arn(account, &arn);
+
+    if (profile == NGX_ERROR
+        || (profile == NGX_AGAIN && slot->profile.fails))
+    {
+        view->usable = 0;
+    }
+
     if (slot->state == NGX_HTTP_KIRO_SLOT_DEAD) {
         view->name = "needs_login";
         view->error = KIRO_FAIL_LOGIN_REQUIRED;
@@ -589,5 +605,44 @@ ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
         view->name = "ok";
     }
 
+    if (!view->usable) {
+        ngx_http_kiro_hold_reason(account, token, profile, row, view);
+    }
+
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
+}
+
+
+/* why requests are not served, for who can do something about it */
+
+static void
+ngx_http_kiro_hold_reason(ngx_http_kiro_account_t *account, ngx_uint_t token,
+    ngx_int_t profile, ngx_http_kiro_hold_row_t *row,
+    ngx_http_kiro_state_view_t *view)
+{
+    if (token && row->probe && !view->probe) {
+        view->reason = row->reason;
+        view->why = row->why;
+
+    } else if (token && profile == NGX_ERROR) {
+        view->reason = "no_profile";
+        view->why = "its login has no profile, or several to choose from: set "
+                    "profile_arn";
+
+    } else if (token) {
+        view->reason = "profile_unknown";
+        view->why = "the profile of its login cannot be looked up";
+
+    } else if (account->slot->state == NGX_HTTP_KIRO_SLOT_DEAD) {
+        view->reason = "needs_login";
+        view->why = "somebody has to log in again, or to put a new key there";
+
+    } else if (account->slot->state == NGX_HTTP_KIRO_SLOT_RETRYING) {
+        view->reason = "refresh_fails";
+        view->why = "it has no valid token and the refresh fails";
+
+    } else {
+        view->reason = "no_token";
+        view->why = "it has no valid token yet";
+    }
 }

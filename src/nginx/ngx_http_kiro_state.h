@@ -33,6 +33,8 @@ typedef struct {
     kiro_failure_kind                error;       /* the last one */
     ngx_uint_t                       probe;       /* the next request is one */
     ngx_uint_t                       usable;
+    char                            *reason;      /* why it is not */
+    char                            *why;         /* the same as a sentence */
 } ngx_http_kiro_state_view_t;
 
 

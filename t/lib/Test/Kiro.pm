@@ -16,6 +16,7 @@ package Test::Kiro;
 #   no_state   without state_path
 #   main, http, server, location    more lines there
 #   conf       the whole text of http {} instead
+#   module     another file to load
 #   workers    2
 #   user       worker user when the tests run as root (default root)
 #   key        client key to demand and to send
@@ -294,7 +295,7 @@ EOT
     my $asan = join ' ', map { "env $_;" } grep { /^(?:ASAN|UBSAN|LSAN)_OPTIONS$/ } sort keys %ENV;
     my $level = $ENV{TEST_KIRO_DEBUG} ? 'debug' : 'info';
     my $text  = <<"EOT";
-@{[ load_module() ]}
+@{[ $self->{module} ? "load_module $self->{module};" : load_module() ]}
 $user
 $asan
 daemon off;
