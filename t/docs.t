@@ -190,7 +190,7 @@ for my $page (@pages) {
 cmp_ok($links, '>', 40, 'links were found');
 is_deeply(\@broken, [], 'every link leads somewhere');
 
-for my $name (qw(operations)) {
+for my $name (qw(operations clients)) {
     my $page = Test::Kiro::slurp("$root/docs/$name.md");
     my ($contents) = $page =~ /\A(.*?)^## /ms;
     my @missing = grep { my $a = lc; $a =~ s/[^\w\- ]//g; $a =~ tr/ /-/; index($contents, "](#$a)") < 0 } $page =~ /^## (.*)$/mg;

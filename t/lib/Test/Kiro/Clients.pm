@@ -115,7 +115,7 @@ sub node {
 sub program {
     my ($name, $path) = @_;
     skip_test("$name: no package for this architecture") unless $arch;
-    $path = "$cache/$name/node_modules/" . sprintf $path, $arch;
+    $path = "$cache/$name/node_modules/" . $path =~ s/%s/$arch/r;
     skip_test("$name: there is no npm to install it") unless grep { -x "$_/npm" } split /:/, $ENV{PATH};
     my $why = install("$dir/cli/$name", "$cache/$name", 240);
     skip_test("$name could not be installed: $why") if $why;
