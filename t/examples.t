@@ -12,6 +12,9 @@ use Test::Kiro::SSE qw(check_anthropic);
 
 my $root = Test::Kiro::root();
 
+# What makes the simulator the service.
+my $hosts = ' ssl_trusted_certificate %%CA%%; ssl_name localhost; endpoint %%ENDPOINT%%; auth_endpoint %%ENDPOINT%%; management_endpoint %%ENDPOINT%%;';
+
 # What an example names => what is there instead.
 my @places = (
     [ qr{\b127\.0\.0\.1:8000\b}                           => '127.0.0.1:%%PORT%%' ],
@@ -29,8 +32,7 @@ my @places = (
     [ qr{/var/log/nginx/}                                 => '%%DIR%%/logs/' ],
     [ qr{\blog_format \Kkiro\b}                           => 'mine' ], # the harness has a "kiro"
     [ qr{/kiro\.log \Kkiro;}                              => 'mine;' ],
-    [ qr{\bkiro_account \w+ \{\K}                         =>
-        ' ssl_trusted_certificate %%CA%%; ssl_name localhost; endpoint %%ENDPOINT%%; auth_endpoint %%ENDPOINT%%; management_endpoint %%ENDPOINT%%;' ],
+    [ qr{\bkiro_account \w+ \{\K}                         => $hosts ],
 );
 my @people = qw(alice bob carol guest);
 my %served;
@@ -263,6 +265,29 @@ is($t->openai('hello', @team, bearer($key))->{status}, 401, 'passthrough: a Kiro
 my $log = logged($t, 6);
 like($log, qr/ key:[0-9a-f]{16} 200 /, 'passthrough: the log has the fingerprint');
 is(index($log, $key), -1, '... and not the key');
+$t->stop;
+
+# --- the steps of the README -----------------------------------------------
+
+my $readme = Test::Kiro::slurp("$root/README.md");
+my ($steps) = $readme =~ /^## In an existing nginx\n(.*?)^## /ms;
+my ($account, $location) = $steps =~ /^```nginx\n(.*?)^```/msg;
+my ($keys) = $steps =~ /^```bash\n(.*?)^```/ms;
+my ($ask) = $steps =~ /^(curl .*?)^```/ms;
+my $conf = "$account server { listen 127.0.0.1:%%PORT%%; $location }";
+$conf =~ s{/etc/nginx/kiro}{%%FILES%%/kiro}g;
+$conf =~ s/kiro_account main \{\K/$hosts/;
+$t = Test::Kiro->new(conf => $conf)->start_sim;
+$keys =~ s{/etc/nginx/kiro}{$t->{dir}/files/kiro}g;
+$keys =~ s/ksk_\.\.\./$t->{simulator}{api_key}/;
+Test::Kiro::spew("$t->{dir}/files/keys.sh", "set -e\nsudo() { \"\$\@\"; }\n$keys");
+my ($made) = qx{bash $t->{dir}/files/keys.sh} =~ /^(sk-\w{48})$/m;
+ok($made, 'README: a key for clients');
+$t->secret($made)->start_nginx;
+$ask =~ s{https://your-host}{http://127.0.0.1:$t->{port}};
+my $answer = qx{KEY=$made; ( $ask ) 2>/dev/null};
+like($answer, qr/You said: Hello/, 'README: an answer') or diag $answer;
+is($t->openai('hello')->{status}, 401, 'README: nobody else');
 $t->stop;
 
 is_deeply([ sort keys %served ], [ sort map { m{([^/]+)\.conf$} } glob "$root/conf/examples/*.conf" ], 'no example is left out');
