@@ -6,6 +6,7 @@
 
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_lease.h"
 #include "ngx_http_kiro_queue.h"
 #include "ngx_http_kiro_state.h"
 #include "ngx_http_kiro_stats.h"

@@ -187,23 +187,11 @@ ngx_http_kiro_models_refresh(ngx_http_kiro_account_t *account)
         return NGX_OK;
     }
 
-    pool = ngx_create_pool(16384, ngx_cycle->log);
-    if (pool == NULL) {
+    job = ngx_http_kiro_job(sizeof(ngx_http_kiro_models_t), 16384, &pool,
+                            &log);
+    if (job == NULL) {
         return NGX_OK;
     }
-
-    job = ngx_pcalloc(pool, sizeof(ngx_http_kiro_models_t));
-    log = ngx_palloc(pool, sizeof(ngx_log_t));
-
-    if (job == NULL || log == NULL) {
-        ngx_destroy_pool(pool);
-        return NGX_OK;
-    }
-
-    *log = *ngx_cycle->log;
-    log->handler = NULL;
-    log->data = NULL;
-    log->action = NULL;
 
     job->account = account;
     job->pool = pool;
@@ -279,21 +267,13 @@ ngx_http_kiro_models_lease(ngx_http_kiro_account_t *account,
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    if (list->leased
-        && (ngx_msec_int_t) (list->lease_deadline - ngx_current_msec) > 0
-        && (job == NULL || list->lease_generation != job->generation))
-    {
-        rc = NGX_DECLINED;
-
-    } else {
-        rc = NGX_OK;
-    }
+    rc = ngx_http_kiro_lease_free(&list->lease, job ? job->generation : 0)
+         ? NGX_OK : NGX_DECLINED;
 
     if (rc == NGX_OK && job) {
-        list->leased = 1;
-        list->lease_deadline = ngx_current_msec + NGX_HTTP_KIRO_MODELS_TIMEOUT
-                               + NGX_HTTP_KIRO_MODELS_SLACK;
-        job->generation = ++list->lease_generation;
+        job->generation = ngx_http_kiro_lease_take(&list->lease,
+                                                   NGX_HTTP_KIRO_MODELS_TIMEOUT
+                                                   + NGX_HTTP_KIRO_MODELS_SLACK);
     }
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
@@ -491,10 +471,9 @@ ngx_http_kiro_models_failed(ngx_http_kiro_models_t *job, const char *why,
 
     fails = list->fails++;
 
-    delay = NGX_HTTP_KIRO_MODELS_RETRY << ngx_min(fails, 8);
-    delay = ngx_min(delay, NGX_HTTP_KIRO_MODELS_RETRY_MAX);
-    delay = ngx_min(delay, account->models_interval);
-    delay = delay / 2 + ngx_random() % (delay / 2 + 1);
+    delay = ngx_http_kiro_backoff(NGX_HTTP_KIRO_MODELS_RETRY, fails,
+                                  ngx_min(NGX_HTTP_KIRO_MODELS_RETRY_MAX,
+                                          account->models_interval));
 
     list->due = ngx_current_msec + delay;
     list->refused = refused ? job->token.version : 0;
@@ -526,9 +505,7 @@ ngx_http_kiro_models_end(ngx_http_kiro_models_t *job)
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    if (list->lease_generation == job->generation) {
-        list->leased = 0;
-    }
+    ngx_http_kiro_lease_end(&list->lease, job->generation);
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 

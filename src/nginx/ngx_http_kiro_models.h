@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_lease.h"
 
 
 /* as kiro/models.h has it */
@@ -18,10 +19,7 @@ typedef struct {
     u_char                          *data;        /* in the slab */
     size_t                           len;         /* 0: there is none */
 
-    ngx_msec_t                       lease_deadline;
-    ngx_uint_t                       lease_generation;
-    ngx_uint_t                       leased;      /* unsigned  leased:1; */
-
+    ngx_http_kiro_lease_t            lease;
     ngx_msec_t                       due;         /* for the next fetch */
     ngx_uint_t                       fails;
     ngx_atomic_uint_t                refused;     /* this token's version */

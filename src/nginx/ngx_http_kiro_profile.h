@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_lease.h"
 
 
 #define NGX_HTTP_KIRO_PROFILE_TIMEOUT    10000    /* ms, of one page */
@@ -30,11 +31,7 @@ typedef struct {
     size_t                           arn_len;
     u_char                           arn[NGX_HTTP_KIRO_ARN_MAX];
 
-    ngx_msec_t                       lease_deadline;
-    ngx_uint_t                       lease_generation;
-    ngx_pid_t                        lease_pid;
-    ngx_uint_t                       leased;      /* unsigned  leased:1; */
-
+    ngx_http_kiro_lease_t            lease;
     ngx_msec_t                       due;         /* for the next lookup */
     ngx_uint_t                       fails;
     ngx_atomic_uint_t                refused;     /* this token's version */

@@ -57,23 +57,11 @@ ngx_http_kiro_profile(ngx_http_kiro_account_t *account)
         return;
     }
 
-    pool = ngx_create_pool(16384, ngx_cycle->log);
-    if (pool == NULL) {
+    job = ngx_http_kiro_job(sizeof(ngx_http_kiro_lookup_t), 16384, &pool,
+                            &log);
+    if (job == NULL) {
         return;
     }
-
-    job = ngx_pcalloc(pool, sizeof(ngx_http_kiro_lookup_t));
-    log = ngx_palloc(pool, sizeof(ngx_log_t));
-
-    if (job == NULL || log == NULL) {
-        ngx_destroy_pool(pool);
-        return;
-    }
-
-    *log = *ngx_cycle->log;
-    log->handler = NULL;
-    log->data = NULL;
-    log->action = NULL;
 
     job->account = account;
     job->pool = pool;
@@ -108,7 +96,6 @@ ngx_http_kiro_profile_lease(ngx_http_kiro_account_t *account,
     ngx_http_kiro_lookup_t *job)
 {
     ngx_int_t                 rc;
-    ngx_pid_t                 gone, holder;
     ngx_str_t                 arn;
     ngx_http_kiro_slot_t     *slot;
     ngx_http_kiro_profile_t  *profile;
@@ -116,9 +103,6 @@ ngx_http_kiro_profile_lease(ngx_http_kiro_account_t *account,
     slot = account->slot;
     profile = &slot->profile;
     rc = NGX_DECLINED;
-    gone = 0;
-
-again:
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
@@ -137,21 +121,8 @@ again:
         goto done;
     }
 
-    if (profile->leased
-        && (ngx_msec_int_t) (profile->lease_deadline - ngx_current_msec) > 0
-        && (job == NULL || profile->lease_generation != job->generation)
-        && profile->lease_pid != gone)
-    {
-        holder = profile->lease_pid;
-
-        ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-        if (!ngx_http_kiro_worker_gone(holder)) {
-            return NGX_DECLINED;
-        }
-
-        gone = holder;
-        goto again;
+    if (!ngx_http_kiro_lease_free(&profile->lease, job ? job->generation : 0)) {
+        goto done;
     }
 
     rc = NGX_OK;
@@ -168,11 +139,9 @@ again:
         goto done;
     }
 
-    profile->leased = 1;
-    profile->lease_pid = ngx_pid;
-    profile->lease_deadline = ngx_current_msec + NGX_HTTP_KIRO_PROFILE_TIMEOUT
-                              + NGX_HTTP_KIRO_PROFILE_SLACK;
-    job->generation = ++profile->lease_generation;
+    job->generation = ngx_http_kiro_lease_take(&profile->lease,
+                                               NGX_HTTP_KIRO_PROFILE_TIMEOUT
+                                               + NGX_HTTP_KIRO_PROFILE_SLACK);
     job->fails = profile->fails;
     ngx_memcpy(job->fingerprint, slot->fingerprint,
                NGX_HTTP_KIRO_FINGERPRINT_MAX + 1);
@@ -350,9 +319,8 @@ ngx_http_kiro_profile_failed(ngx_http_kiro_lookup_t *job, const char *why)
 
     fails = profile->fails++;
 
-    delay = NGX_HTTP_KIRO_PROFILE_RETRY << ngx_min(fails, 8);
-    delay = ngx_min(delay, NGX_HTTP_KIRO_PROFILE_RETRY_MAX);
-    delay = delay / 2 + ngx_random() % (delay / 2 + 1);
+    delay = ngx_http_kiro_backoff(NGX_HTTP_KIRO_PROFILE_RETRY, fails,
+                                  NGX_HTTP_KIRO_PROFILE_RETRY_MAX);
 
     profile->due = ngx_current_msec + delay;
     profile->refused = job->refused && !job->told ? job->token.version : 0;
@@ -384,9 +352,7 @@ ngx_http_kiro_profile_end(ngx_http_kiro_lookup_t *job)
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    if (profile->lease_generation == job->generation) {
-        profile->leased = 0;
-    }
+    ngx_http_kiro_lease_end(&profile->lease, job->generation);
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 

@@ -173,7 +173,7 @@ ngx_http_kiro_profile_publish(ngx_http_kiro_lookup_t *job, ngx_uint_t state)
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    same = profile->lease_generation == job->generation
+    same = ngx_http_kiro_lease_ours(&profile->lease, job->generation)
            && ngx_strcmp(job->fingerprint, slot->fingerprint) == 0;
 
     if (same) {

@@ -68,23 +68,10 @@ ngx_http_kiro_refresh_start(ngx_http_kiro_account_t *account,
     ngx_pool_t               *pool;
     ngx_http_kiro_refresh_t  *job;
 
-    pool = ngx_create_pool(4096, ngx_cycle->log);
-    if (pool == NULL) {
+    job = ngx_http_kiro_job(sizeof(ngx_http_kiro_refresh_t), 4096, &pool, &log);
+    if (job == NULL) {
         return;
     }
-
-    job = ngx_pcalloc(pool, sizeof(ngx_http_kiro_refresh_t));
-    log = ngx_palloc(pool, sizeof(ngx_log_t));
-
-    if (job == NULL || log == NULL) {
-        ngx_destroy_pool(pool);
-        return;
-    }
-
-    *log = *ngx_cycle->log;
-    log->handler = NULL;
-    log->data = NULL;
-    log->action = NULL;
 
     job->account = account;
     job->pool = pool;

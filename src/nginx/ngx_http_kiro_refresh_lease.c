@@ -1,7 +1,6 @@
 
 /*
- * Who works for an account: one worker at a time takes the lease in the zone.
- * It ends with the work, with its worker, or at its deadline.
+ * What is to be done for an account's login, and the lease of who does it.
  */
 
 
@@ -25,14 +24,13 @@ ngx_http_kiro_refresh_lease(ngx_http_kiro_account_t *account,
     size_t                       len;
     u_char                      *record;
     int64_t                      now;
-    ngx_pid_t                    gone, holder;
+    ngx_pid_t                    gone;
     ngx_uint_t                   duty;
     ngx_http_kiro_slot_t        *slot;
     ngx_http_kiro_token_data_t  *data;
 
     now = ngx_http_kiro_now();
     slot = account->slot;
-    gone = 0;
     record = NULL;
 
     if (job) {
@@ -41,8 +39,6 @@ ngx_http_kiro_refresh_lease(ngx_http_kiro_account_t *account,
             return NGX_ERROR;
         }
     }
-
-again:
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
@@ -53,20 +49,9 @@ again:
         return NGX_DECLINED;
     }
 
-    if (slot->leased
-        && (ngx_msec_int_t) (slot->lease_deadline - ngx_current_msec) > 0
-        && slot->lease_pid != gone)
-    {
-        holder = slot->lease_pid;
-
+    if (!ngx_http_kiro_lease_free(&slot->lease, 0)) {
         ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-        if (!ngx_http_kiro_worker_gone(holder)) {
-            return NGX_DECLINED;
-        }
-
-        gone = holder;
-        goto again;
+        return NGX_DECLINED;
     }
 
     if (job == NULL) {
@@ -82,12 +67,12 @@ again:
 
     job->duty = duty;
     job->version = slot->version;
-    job->generation = ++slot->lease_generation;
 
-    slot->leased = 1;
-    slot->lease_pid = ngx_pid;
-    slot->lease_deadline = ngx_current_msec + account->refresh_timeout
-                           + NGX_HTTP_KIRO_LEASE_SLACK;
+    gone = ngx_http_kiro_lease_orphan(&slot->lease);
+
+    job->generation = ngx_http_kiro_lease_take(&slot->lease,
+                                               account->refresh_timeout
+                                               + NGX_HTTP_KIRO_LEASE_SLACK);
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
@@ -181,32 +166,20 @@ ngx_http_kiro_refresh_duty(ngx_http_kiro_account_t *account, int64_t now,
 }
 
 
-/* EPERM, of a worker with another user, means that it lives */
-
-ngx_uint_t
-ngx_http_kiro_worker_gone(ngx_pid_t pid)
-{
-    return pid != ngx_pid && kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH;
-}
-
-
 /* another round, after a refusal, has the time of the first */
 
 void
 ngx_http_kiro_refresh_extend(ngx_http_kiro_refresh_t *job)
 {
-    ngx_http_kiro_slot_t     *slot;
     ngx_http_kiro_account_t  *account;
 
     account = job->account;
-    slot = account->slot;
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    if (slot->lease_generation == job->generation) {
-        slot->lease_deadline = ngx_current_msec + account->refresh_timeout
-                               + NGX_HTTP_KIRO_LEASE_SLACK;
-    }
+    ngx_http_kiro_lease_extend(&account->slot->lease, job->generation,
+                               account->refresh_timeout
+                               + NGX_HTTP_KIRO_LEASE_SLACK);
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 }
@@ -223,9 +196,9 @@ ngx_http_kiro_refresh_release(ngx_http_kiro_refresh_t *job, ngx_msec_t next)
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    if (slot->lease_generation == job->generation) {
+    if (ngx_http_kiro_lease_ours(&slot->lease, job->generation)) {
 
-        slot->leased = 0;
+        ngx_http_kiro_lease_end(&slot->lease, job->generation);
 
         switch (job->duty) {
 

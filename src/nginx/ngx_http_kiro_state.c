@@ -588,10 +588,7 @@ ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
     } else if (row->probe || left) {
         view->name = row->name;
 
-    } else if (slot->leased
-               && (ngx_msec_int_t) (slot->lease_deadline - ngx_current_msec)
-                  > 0)
-    {
+    } else if (ngx_http_kiro_lease_runs(&slot->lease)) {
         view->name = "refreshing";
 
     } else if (slot->state == NGX_HTTP_KIRO_SLOT_RETRYING) {

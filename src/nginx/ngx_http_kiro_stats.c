@@ -8,6 +8,7 @@
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_lease.h"
 #include "ngx_http_kiro_stats.h"
 #include "ngx_http_kiro_token.h"
 #include "ngx_http_kiro_zone.h"

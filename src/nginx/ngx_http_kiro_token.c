@@ -215,8 +215,7 @@ ngx_http_kiro_token_hopeless(ngx_http_kiro_slot_t *slot)
     ngx_msec_int_t  left;
 
     if (slot->state != NGX_HTTP_KIRO_SLOT_RETRYING
-        || (slot->leased
-            && (ngx_msec_int_t) (slot->lease_deadline - ngx_current_msec) > 0))
+        || ngx_http_kiro_lease_runs(&slot->lease))
     {
         return 0;
     }

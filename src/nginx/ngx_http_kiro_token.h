@@ -38,9 +38,6 @@ ngx_uint_t ngx_http_kiro_token_usable(ngx_http_kiro_slot_t *slot,
     int64_t now);
 void ngx_http_kiro_token_dead(kiro_failure *f);
 
-/* ngx_http_kiro_refresh_lease.c */
-ngx_uint_t ngx_http_kiro_worker_gone(ngx_pid_t pid);
-
 /* ngx_http_kiro_refresh.c */
 void ngx_http_kiro_refresh(ngx_http_kiro_account_t *account);
 void ngx_http_kiro_refresh_leave(ngx_http_kiro_account_t *account,

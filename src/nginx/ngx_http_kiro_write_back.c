@@ -241,26 +241,18 @@ ngx_http_kiro_write_back_done(ngx_http_kiro_refresh_t *job)
 void
 ngx_http_kiro_write_back_lease(ngx_http_kiro_refresh_t *job)
 {
-    ngx_msec_t                deadline;
-    ngx_http_kiro_slot_t     *slot;
     ngx_http_kiro_account_t  *account;
 
     account = job->account;
-    slot = account->slot;
 
     if (!account->write_back) {
         return;
     }
 
-    deadline = ngx_current_msec + NGX_HTTP_KIRO_WRITE_BACK_TIME;
-
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    if (slot->lease_generation == job->generation
-        && (ngx_msec_int_t) (deadline - slot->lease_deadline) > 0)
-    {
-        slot->lease_deadline = deadline;
-    }
+    ngx_http_kiro_lease_extend(&account->slot->lease, job->generation,
+                               NGX_HTTP_KIRO_WRITE_BACK_TIME);
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 }

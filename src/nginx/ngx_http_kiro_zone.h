@@ -9,6 +9,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_lease.h"
 #include "ngx_http_kiro_models.h"
 #include "ngx_http_kiro_profile.h"
 #include "ngx_http_kiro_queue.h"
@@ -59,10 +60,7 @@ struct ngx_http_kiro_slot_s {
     ngx_uint_t                       active;
     ngx_http_kiro_token_data_t       data[2];
 
-    ngx_msec_t                       lease_deadline;
-    ngx_uint_t                       lease_generation;
-    ngx_pid_t                        lease_pid;
-    ngx_uint_t                       leased;      /* unsigned  leased:1; */
+    ngx_http_kiro_lease_t            lease;       /* of the refresh */
 
     /* the inactive half has a refreshed login that is in no file yet */
     ngx_uint_t                       pending;     /* unsigned  pending:1; */
