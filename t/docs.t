@@ -163,8 +163,18 @@ $t->stop;
 
 # --- variables -------------------------------------------------------------
 
-my ($table) = $docs =~ /\| variable \| value \|(.*?)\n\n/s;
-same('variables', [ $source{'ngx_http_kiro_variables.c'} =~ /"(kiro_\w+)"/g ], [ $table =~ /`\$(kiro_\w+)`/g ]);
+my $variables = Test::Kiro::slurp("$root/docs/variables.md");
+my @rows = $variables =~ /^\| (`\$\w+`.*) \|$/mg;
+same('variables', [ $source{'ngx_http_kiro_variables.c'} =~ /"(kiro_\w+)"/g ], [ map { /^`\$(\w+)`/ } @rows ]);
+for (@rows) {
+    my ($name, $from, $value) = split / \| /, $_, 3;
+    ok($from =~ /^(?:request|headers|end|at any time)$/ && length $value, "$name: from when, and what");
+}
+like($variables, qr/since \d+\.\d+\.\d+/, 'variables: since when');
+my @used = map { Test::Kiro::slurp($_) =~ /\$(kiro_\w+)/g } glob("$root/docs/*.md"), glob("$root/conf/examples/*"), "$root/README.md";
+my %row_of = map { /^`\$(\w+)`/ ? ($1 => 1) : () } @rows;
+my %own = map { $_ => 1 } map { Test::Kiro::slurp($_) =~ /^\s*(?:map\s+\S+|set)\s+\$(kiro_\w+)/mg } glob("$root/docs/*.md"), glob "$root/conf/examples/*";
+is_deeply([ grep { !$row_of{$_} && !$own{$_} } @used ], [], 'no page or example uses another variable');
 
 # --- links -----------------------------------------------------------------
 

@@ -319,7 +319,7 @@ for my $words ('profileArn is required for this request.', 'Invalid profileArn.'
     $t->openai_object($t->openai(scripted($plan, { words => 3 })), "$words once");
     is(asked($t), 4, "$words: looked up again");
     my ($why) = map { $_->{why} } $t->last_access(2);
-    like($t->get('/metrics')->{body}, qr/^kiro_retries_total\{reason="\Q$why\E"\} 1$/m, "$words: a retry that is counted");
+    like($t->get('/metrics')->{body}, qr/^kiro_retries_total\{account="main",reason="\Q$why\E"\} 1$/m, "$words: a retry that is counted");
     my $r = $t->openai(scripted($plan));
     my $e = $t->error_shape($r, 'openai', 400, "$words for ever");
     like($e->{message}, qr/profile_arn/, "$words: what to do");

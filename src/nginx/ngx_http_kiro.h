@@ -222,6 +222,8 @@ struct ngx_http_kiro_ctx_s {
     ngx_event_t                      gate;        /* first token */
     ngx_event_t                      ping;
     ngx_msec_t                       token_deadline;
+    ngx_msec_t                       token_since; /* waits for one */
+    ngx_msec_t                       token_time;
     ngx_queue_t                      waiter;
     ngx_atomic_uint_t                hold;        /* generation, of the attempt */
 
@@ -254,7 +256,9 @@ struct ngx_http_kiro_ctx_s {
     ngx_http_kiro_budget_t          *budget;      /* NULL: there is none */
     ngx_msec_t                       first_token;
     ngx_uint_t                       attempts;
-    ngx_uint_t                       retries;
+    ngx_uint_t                       retries;     /* with a delay */
+    ngx_uint_t                       repeats;     /* attempts made again */
+    ngx_uint_t                       retry_cause; /* of the next attempt */
     double                           credits;     /* of dropped replies */
     const char                      *retry_reason;
     u_char                           id[NGX_HTTP_KIRO_ID_LEN];
@@ -266,6 +270,7 @@ struct ngx_http_kiro_ctx_s {
     unsigned                         profiled:1;  /* KIRO_RETRY_PROFILE, too */
     unsigned                         stale:1;     /* no idle connection again */
     unsigned                         waiting:1;   /* for the account's token */
+    unsigned                         waited:1;    /* has ever */
     unsigned                         caller:1;    /* brought its own key */
     unsigned                         probe:1;     /* the account's only request */
     unsigned                         held:1;      /* failure is the account's */
@@ -333,7 +338,12 @@ void ngx_http_kiro_sse_type(ngx_http_request_t *r);
 extern const ngx_str_t  ngx_http_kiro_api_names[];
 
 ngx_int_t ngx_http_kiro_add_variables(ngx_conf_t *cf);
+
+/* ngx_http_kiro_told.c */
 ngx_int_t ngx_http_kiro_usage(ngx_http_kiro_ctx_t *ctx, kiro_reply_info *info);
+ngx_uint_t ngx_http_kiro_error(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx);
+const char *ngx_http_kiro_error_name(ngx_uint_t cause);
+uint64_t ngx_http_kiro_micro(double credits);
 
 /* ngx_http_kiro_build.c */
 extern ngx_str_t  ngx_http_kiro_build;

@@ -376,6 +376,21 @@ ngx_http_kiro_budget_put(ngx_http_kiro_ctx_t *ctx, uint64_t *used)
 }
 
 
+/* tokens of the nearest limit before the request; NGX_DECLINED: there is none */
+
+ngx_int_t
+ngx_http_kiro_budget_left(ngx_http_kiro_ctx_t *ctx, uint64_t *left)
+{
+    if (ctx->budget == NULL || ctx->budget->most == 0) {
+        return NGX_DECLINED;
+    }
+
+    *left = ctx->budget->left;
+
+    return NGX_OK;
+}
+
+
 /* header filter: as the service of the dialect tells what is left */
 
 ngx_int_t

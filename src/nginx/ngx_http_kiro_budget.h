@@ -82,6 +82,7 @@ char *ngx_http_kiro_budget_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_kiro_budget(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_kiro_budget_enter(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_budget_leave(ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_budget_left(ngx_http_kiro_ctx_t *ctx, uint64_t *left);
 ngx_int_t ngx_http_kiro_budget_headers(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 

@@ -12,6 +12,7 @@
 #include "ngx_http_kiro_profile.h"
 #include "ngx_http_kiro_queue.h"
 #include "ngx_http_kiro_state.h"
+#include "ngx_http_kiro_stats.h"
 #include "ngx_http_kiro_token.h"
 
 
@@ -278,6 +279,7 @@ ngx_http_kiro_unwait(ngx_http_kiro_ctx_t *ctx)
     if (ctx->waiting) {
         ngx_queue_remove(&ctx->waiter);
         ctx->waiting = 0;
+        ctx->token_time += ngx_current_msec - ctx->token_since;
     }
 }
 
@@ -335,6 +337,9 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->first_seen = 0;
     ctx->outcome = NGX_HTTP_KIRO_PENDING;
+
+    ngx_http_kiro_stats_attempt(ctx);
+
     ctx->attempts++;
 
     ngx_http_kiro_dial(r, ctx);

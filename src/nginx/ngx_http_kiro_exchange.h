@@ -48,10 +48,11 @@ ngx_int_t ngx_http_kiro_fallback_check(ngx_conf_t *cf,
 ngx_uint_t ngx_http_kiro_fall_back(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 ngx_http_kiro_ctx_t *ngx_http_kiro_fallen(ngx_http_request_t *r);
+ngx_http_kiro_ctx_t *ngx_http_kiro_last(ngx_http_request_t *r);
 ngx_http_kiro_ctx_t *ngx_http_kiro_asked(ngx_http_kiro_ctx_t *ctx);
 ngx_http_kiro_ctx_t *ngx_http_kiro_fallback_place(ngx_http_request_t *r);
-ngx_int_t ngx_http_kiro_fallback_why(ngx_http_request_t *r,
-    ngx_http_kiro_ctx_t *ctx, ngx_str_t *value);
+ngx_int_t ngx_http_kiro_fallback_list(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, ngx_str_t *value, ngx_uint_t accounts);
 
 /* ngx_http_kiro_ping.c */
 void ngx_http_kiro_ping_init(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx);

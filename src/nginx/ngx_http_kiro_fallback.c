@@ -33,6 +33,8 @@ typedef struct {
 
 
 static ngx_uint_t ngx_http_kiro_fallback_fits(ngx_http_kiro_ctx_t *ctx);
+static void ngx_http_kiro_fallback_part(ngx_http_kiro_ctx_t *ctx,
+    ngx_str_t *part, ngx_uint_t accounts);
 static ngx_uint_t ngx_http_kiro_fallback_same(ngx_str_t *one, ngx_str_t *two);
 
 
@@ -282,6 +284,32 @@ ngx_http_kiro_fallen(ngx_http_request_t *r)
 }
 
 
+/* the context of a request also where it was sent away from what made one */
+
+ngx_http_kiro_ctx_t *
+ngx_http_kiro_last(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_kiro_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+
+    if (ctx) {
+        return ctx;
+    }
+
+    /* the newest is the first */
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_kiro_ctx_cleanup) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
 /* the context of the last account that was to answer, if there was any */
 
 ngx_http_kiro_ctx_t *
@@ -316,23 +344,23 @@ ngx_http_kiro_fallback_place(ngx_http_request_t *r)
 }
 
 
-/* "quota", and of more than one "quota, upstream_error" */
+/* "quota", and of more than one "quota, upstream_error"; or their accounts */
 
 ngx_int_t
-ngx_http_kiro_fallback_why(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
-    ngx_str_t *value)
+ngx_http_kiro_fallback_list(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
+    ngx_str_t *value, ngx_uint_t accounts)
 {
     u_char               *p;
-    size_t                len, part;
-    const char           *kind;
+    size_t                len;
+    ngx_str_t             part;
     ngx_http_kiro_ctx_t  *c;
 
     len = 0;
 
     for (c = ctx; c; c = c->before) {
         if (c->fell) {
-            len += ngx_strlen(kiro_failure_name(c->failure.kind))
-                   + sizeof(", ") - 1;
+            ngx_http_kiro_fallback_part(c, &part, accounts);
+            len += part.len + sizeof(", ") - 1;
         }
     }
 
@@ -357,15 +385,29 @@ ngx_http_kiro_fallback_why(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
             continue;
         }
 
-        kind = kiro_failure_name(c->failure.kind);
-        part = ngx_strlen(kind);
+        ngx_http_kiro_fallback_part(c, &part, accounts);
 
-        p = ngx_cpymem(p - (sizeof(", ") - 1), ", ", sizeof(", ") - 1)
-            - (sizeof(", ") - 1) - part;
-        ngx_memcpy(p, kind, part);
+        p -= part.len + sizeof(", ") - 1;
+
+        ngx_memcpy(p, part.data, part.len);
+        ngx_memcpy(p + part.len, ", ", sizeof(", ") - 1);
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_kiro_fallback_part(ngx_http_kiro_ctx_t *ctx, ngx_str_t *part,
+    ngx_uint_t accounts)
+{
+    if (accounts) {
+        *part = ctx->account;
+        return;
+    }
+
+    part->data = (u_char *) kiro_failure_name(ctx->failure.kind);
+    part->len = ngx_strlen(part->data);
 }
 
 

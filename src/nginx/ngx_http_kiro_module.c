@@ -627,6 +627,13 @@ ngx_http_kiro_postconfiguration(ngx_conf_t *cf)
 
         *h = ngx_http_kiro_access_handler;
 
+        h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = ngx_http_kiro_stats_mark;
+
         h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
         if (h == NULL) {
             return NGX_ERROR;

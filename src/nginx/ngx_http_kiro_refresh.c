@@ -358,6 +358,7 @@ ngx_http_kiro_refresh_dead(ngx_http_kiro_refresh_t *job, const char *why)
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
     (void) ngx_atomic_fetch_add(&slot->refresh_failures, 1);
+    (void) ngx_atomic_fetch_add(&slot->refresh_refusals, 1);
 
     if (!known) {
         ngx_log_error(NGX_LOG_CRIT, job->log, 0,

@@ -12,7 +12,6 @@
 #include "ngx_http_kiro_profile.h"
 #include "ngx_http_kiro_queue.h"
 #include "ngx_http_kiro_state.h"
-#include "ngx_http_kiro_stats.h"
 #include "ngx_http_kiro_token.h"
 
 
@@ -72,7 +71,7 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         }
 
         ctx->retry_reason = kiro_change_name(f->change);
-        ngx_http_kiro_stats_retry(ctx, KIRO_FAIL_MAX + f->change);
+        ctx->retry_cause = KIRO_FAIL_MAX + f->change;
 
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "kiro: attempt %ui failed: %s (%s); "
@@ -118,7 +117,7 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
         ctx->refreshed = 1;
         ctx->retry_reason = kiro_failure_name(f->kind);
-        ngx_http_kiro_stats_retry(ctx, f->kind);
+        ctx->retry_cause = f->kind;
         ctx->state = NGX_HTTP_KIRO_TOKEN;
         ngx_http_kiro_exchange_wake(ctx);
         return;
@@ -152,7 +151,7 @@ ngx_http_kiro_exchange_profile(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->profiled = 1;
     ctx->retry_reason = kiro_failure_name(ctx->failure.kind);
-    ngx_http_kiro_stats_retry(ctx, ctx->failure.kind);
+    ctx->retry_cause = ctx->failure.kind;
     ctx->state = NGX_HTTP_KIRO_TOKEN;
 
     ngx_http_kiro_exchange_wake(ctx);
@@ -224,7 +223,7 @@ ngx_http_kiro_exchange_backoff(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 
     ctx->retries++;
     ctx->retry_reason = kiro_failure_name(f->kind);
-    ngx_http_kiro_stats_retry(ctx, f->kind);
+    ctx->retry_cause = f->kind;
 
     /* others may call meanwhile; its number keeps this one in front of them */
 

@@ -73,6 +73,14 @@ static ngx_http_kiro_hold_row_t  ngx_http_kiro_hold_rows[] = {
 };
 
 
+/* of all views; terminated */
+
+char  *ngx_http_kiro_state_names[] = {
+    "ok", "refreshing", "retrying", "cooling_down", "exhausted", "suspended",
+    "needs_login", NULL
+};
+
+
 /*
  * May the account be called now?  NGX_OK; NGX_AGAIN: in f->retry_after_ms;
  * NGX_DECLINED: no, and waiting is of no use.  f is what the client gets then.

@@ -39,6 +39,8 @@ typedef struct {
 
 
 /* ngx_http_kiro_state.c */
+extern char  *ngx_http_kiro_state_names[];
+
 ngx_int_t ngx_http_kiro_state_check(ngx_http_kiro_account_t *account,
     kiro_failure *f);
 ngx_int_t ngx_http_kiro_state_enter(ngx_http_kiro_ctx_t *ctx);

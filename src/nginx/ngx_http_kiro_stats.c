@@ -25,6 +25,9 @@ static ngx_http_kiro_series_t *ngx_http_kiro_stats_find(
 static void ngx_http_kiro_stats_observe(ngx_http_kiro_histogram_t *histogram,
     const ngx_msec_t *bounds, ngx_msec_t value);
 static ngx_uint_t ngx_http_kiro_stats_status(ngx_http_request_t *r);
+static void ngx_http_kiro_stats_accounts(ngx_http_kiro_ctx_t *ctx);
+static ngx_uint_t ngx_http_kiro_stats_marked(ngx_http_request_t *r);
+static void ngx_http_kiro_stats_nothing(void *data);
 
 
 /* others, and those of models that nobody has heard of, are 0 */
@@ -44,6 +47,19 @@ const ngx_msec_t  ngx_http_kiro_stats_first_token[NGX_HTTP_KIRO_BOUNDS] = {
 const ngx_msec_t  ngx_http_kiro_stats_duration[NGX_HTTP_KIRO_BOUNDS] = {
     10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 40960, 81920,
     0, 0
+};
+
+const ngx_msec_t  ngx_http_kiro_stats_wait[NGX_HTTP_KIRO_BOUNDS] = {
+    5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000,
+    0, 0, 0
+};
+
+
+/* not ms */
+
+const ngx_msec_t  ngx_http_kiro_stats_tokens[NGX_HTTP_KIRO_BOUNDS] = {
+    1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304,
+    16777216, 67108864, 0, 0
 };
 
 
@@ -186,16 +202,77 @@ ngx_http_kiro_stats_end(ngx_http_kiro_ctx_t *ctx)
 }
 
 
-/* cause: a kiro_failure_kind, or KIRO_FAIL_MAX and a kiro_change */
+/* an attempt begins: it may be one that is made again */
 
 void
-ngx_http_kiro_stats_retry(ngx_http_kiro_ctx_t *ctx, ngx_uint_t cause)
+ngx_http_kiro_stats_attempt(ngx_http_kiro_ctx_t *ctx)
 {
-    ngx_http_kiro_stats_t  *stats;
+    ngx_http_kiro_slot_t  *slot;
 
-    stats = &ctx->peer->account->zone->sh->stats;
+    if (ctx->retry_cause && ctx->attempts) {
+        slot = ctx->peer->account->slot;
 
-    (void) ngx_atomic_fetch_add(&stats->retries[cause], 1);
+        (void) ngx_atomic_fetch_add(&slot->stats.retries[ctx->retry_cause], 1);
+
+        ctx->repeats++;
+    }
+
+    ctx->retry_cause = 0;
+}
+
+
+/*
+ * Rewrite phase: requests of a location stay its requests, also those that
+ * error_page sends elsewhere before there is anything else to know them by.
+ */
+
+ngx_int_t
+ngx_http_kiro_stats_mark(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t        *cln;
+    ngx_http_kiro_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
+
+    if (klcf->pass == NULL || r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_kiro_stats_marked(r)) {
+        return NGX_DECLINED;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_kiro_stats_nothing;
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_kiro_stats_marked(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_kiro_stats_nothing) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* it is there to be found */
+
+static void
+ngx_http_kiro_stats_nothing(void *data)
+{
 }
 
 
@@ -205,6 +282,7 @@ ngx_int_t
 ngx_http_kiro_stats_handler(ngx_http_request_t *r)
 {
     ngx_time_t                 *tp;
+    ngx_uint_t                  cause;
     ngx_msec_int_t              ms;
     kiro_reply_info             info;
     ngx_http_kiro_ctx_t        *ctx;
@@ -217,13 +295,9 @@ ngx_http_kiro_stats_handler(ngx_http_request_t *r)
     }
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_kiro_module);
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
+    ctx = ngx_http_kiro_last(r);
 
-    if (ctx == NULL) {
-        ctx = ngx_http_kiro_fallen(r);
-    }
-
-    if (ctx == NULL && klcf->pass == NULL) {
+    if (ctx == NULL && klcf->pass == NULL && !ngx_http_kiro_stats_marked(r)) {
         return NGX_OK;
     }
 
@@ -248,6 +322,12 @@ ngx_http_kiro_stats_handler(ngx_http_request_t *r)
         return NGX_OK;
     }
 
+    cause = ngx_http_kiro_error(r, ctx);
+
+    if (cause) {
+        (void) ngx_atomic_fetch_add(&s->errors[cause], 1);
+    }
+
     if (ctx->first_seen && !ctx->fell) {
         ngx_http_kiro_stats_observe(&s->first_token,
                                     ngx_http_kiro_stats_first_token,
@@ -255,21 +335,62 @@ ngx_http_kiro_stats_handler(ngx_http_request_t *r)
     }
 
     (void) ngx_atomic_fetch_add(&s->credits,
-                   (ngx_atomic_int_t) (ngx_http_kiro_total_credits(ctx) * 1e6
-                                       + 0.5));
+                    ngx_http_kiro_micro(ngx_http_kiro_total_credits(ctx)));
+
+    ngx_http_kiro_stats_accounts(ctx);
 
     if (ngx_http_kiro_usage(ctx, &info) != NGX_OK) {
         return NGX_OK;
     }
 
-    (void) ngx_atomic_fetch_add(&s->input_tokens, info.input_tokens);
-    (void) ngx_atomic_fetch_add(&s->output_tokens, info.output_tokens);
+    ngx_http_kiro_stats_observe(&s->input_tokens, ngx_http_kiro_stats_tokens,
+                                info.input_tokens);
+    ngx_http_kiro_stats_observe(&s->output_tokens, ngx_http_kiro_stats_tokens,
+                                info.output_tokens);
+
     (void) ngx_atomic_fetch_add(&s->reasoning_tokens, info.reasoning_tokens);
     (void) ngx_atomic_fetch_add(&s->cache_read_tokens, info.cache_read_tokens);
     (void) ngx_atomic_fetch_add(&s->cache_write_tokens,
                                 info.cache_write_tokens);
 
     return NGX_OK;
+}
+
+
+/* of each account that was to answer */
+
+static void
+ngx_http_kiro_stats_accounts(ngx_http_kiro_ctx_t *ctx)
+{
+    ngx_http_kiro_account_stats_t  *stats;
+
+    for ( /* void */ ; ctx; ctx = ctx->before) {
+
+        if (ctx->peer == NULL) {
+            continue;
+        }
+
+        stats = &ctx->peer->account->slot->stats;
+
+        (void) ngx_atomic_fetch_add(&stats->attempts, ctx->attempts);
+
+        if (ctx->fell) {
+            (void) ngx_atomic_fetch_add(&stats->fallbacks[ctx->failure.kind],
+                                        1);
+        }
+
+        if (ctx->queued) {
+            ngx_http_kiro_stats_observe(&stats->queue_time,
+                                        ngx_http_kiro_stats_wait,
+                                        ctx->queue_time);
+        }
+
+        if (ctx->waited) {
+            ngx_http_kiro_stats_observe(&stats->token_time,
+                                        ngx_http_kiro_stats_wait,
+                                        ctx->token_time);
+        }
+    }
 }
 
 

@@ -15,6 +15,10 @@
 #define NGX_HTTP_KIRO_STATUSES       26
 #define NGX_HTTP_KIRO_BOUNDS         16
 #define NGX_HTTP_KIRO_CAUSES         (KIRO_FAIL_MAX + KIRO_CHANGE_MAX)
+#define NGX_HTTP_KIRO_ERRORS         (KIRO_FAIL_MAX + 1)
+
+/* behind the kinds of failures: the client left before the end */
+#define NGX_HTTP_KIRO_CLIENT_CLOSED  KIRO_FAIL_MAX
 
 /* processes with open requests: also those of former configurations */
 #define NGX_HTTP_KIRO_OPEN           256
@@ -22,7 +26,7 @@
 
 typedef struct {
     ngx_atomic_t                     counts[NGX_HTTP_KIRO_BOUNDS + 1];
-    ngx_atomic_t                     sum;         /* ms */
+    ngx_atomic_t                     sum;         /* of ms, or of tokens */
 } ngx_http_kiro_histogram_t;
 
 
@@ -35,15 +39,27 @@ typedef struct {
     u_char                           model[NGX_HTTP_KIRO_NAME_MAX + 1];
 
     ngx_atomic_t                     requests[NGX_HTTP_KIRO_STATUSES];
-    ngx_atomic_t                     input_tokens;
-    ngx_atomic_t                     output_tokens;
+    ngx_atomic_t                     errors[NGX_HTTP_KIRO_ERRORS];
     ngx_atomic_t                     reasoning_tokens;
     ngx_atomic_t                     cache_read_tokens;
     ngx_atomic_t                     cache_write_tokens;
     ngx_atomic_t                     credits;     /* millionths */
+    ngx_http_kiro_histogram_t        input_tokens;
+    ngx_http_kiro_histogram_t        output_tokens;
     ngx_http_kiro_histogram_t        first_token;
     ngx_http_kiro_histogram_t        duration;
 } ngx_http_kiro_series_t;
+
+
+/* of one account: in its slot */
+
+typedef struct {
+    ngx_atomic_t                     attempts;
+    ngx_atomic_t                     retries[NGX_HTTP_KIRO_CAUSES];
+    ngx_atomic_t                     fallbacks[KIRO_FAIL_MAX];
+    ngx_http_kiro_histogram_t        queue_time;
+    ngx_http_kiro_histogram_t        token_time;
+} ngx_http_kiro_account_stats_t;
 
 
 /* what is open at the moment, of one process: it may die */
@@ -60,7 +76,6 @@ typedef struct {
     ngx_atomic_t                     nseries;
     ngx_uint_t                       max;
     ngx_http_kiro_open_t            *open;
-    ngx_atomic_t                     retries[NGX_HTTP_KIRO_CAUSES];
 } ngx_http_kiro_stats_t;
 
 
@@ -68,6 +83,8 @@ typedef struct {
 extern const ngx_uint_t  ngx_http_kiro_stats_statuses[NGX_HTTP_KIRO_STATUSES];
 extern const ngx_msec_t  ngx_http_kiro_stats_first_token[NGX_HTTP_KIRO_BOUNDS];
 extern const ngx_msec_t  ngx_http_kiro_stats_duration[NGX_HTTP_KIRO_BOUNDS];
+extern const ngx_msec_t  ngx_http_kiro_stats_wait[NGX_HTTP_KIRO_BOUNDS];
+extern const ngx_msec_t  ngx_http_kiro_stats_tokens[NGX_HTTP_KIRO_BOUNDS];
 
 ngx_int_t ngx_http_kiro_stats_init(ngx_http_kiro_zone_t *zone, size_t size);
 void ngx_http_kiro_stats_init_worker(ngx_cycle_t *cycle);
@@ -75,7 +92,8 @@ void ngx_http_kiro_stats_exit_worker(ngx_cycle_t *cycle);
 void ngx_http_kiro_stats_begin(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_stats_stream(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_stats_end(ngx_http_kiro_ctx_t *ctx);
-void ngx_http_kiro_stats_retry(ngx_http_kiro_ctx_t *ctx, ngx_uint_t cause);
+void ngx_http_kiro_stats_attempt(ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_stats_mark(ngx_http_request_t *r);
 ngx_int_t ngx_http_kiro_stats_handler(ngx_http_request_t *r);
 
 /* ngx_http_kiro_metrics.c */

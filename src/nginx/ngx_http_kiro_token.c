@@ -432,6 +432,8 @@ ngx_http_kiro_token_wait(ngx_http_kiro_account_t *account,
     if (!ctx->waiting) {
         ngx_queue_insert_tail(&account->waiters, &ctx->waiter);
         ctx->waiting = 1;
+        ctx->waited = 1;
+        ctx->token_since = ngx_current_msec;
     }
 
     if (!ngx_http_kiro_poll_event.timer_set) {

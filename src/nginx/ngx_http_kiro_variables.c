@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_budget.h"
 #include "ngx_http_kiro_error.h"
 #include "ngx_http_kiro_exchange.h"
 #include "ngx_http_kiro_state.h"
@@ -27,6 +28,7 @@ typedef enum {
     NGX_HTTP_KIRO_VAR_CREDITS,
     NGX_HTTP_KIRO_VAR_CONTEXT_PERCENT,
     NGX_HTTP_KIRO_VAR_ATTEMPTS,
+    NGX_HTTP_KIRO_VAR_RETRIES,
     NGX_HTTP_KIRO_VAR_RETRY_REASON,
     NGX_HTTP_KIRO_VAR_FIRST_TOKEN_TIME,
     NGX_HTTP_KIRO_VAR_STOP_REASON,
@@ -36,7 +38,10 @@ typedef enum {
     NGX_HTTP_KIRO_VAR_NOTICE,
     NGX_HTTP_KIRO_VAR_LOST_CALLS,
     NGX_HTTP_KIRO_VAR_QUEUE_TIME,
-    NGX_HTTP_KIRO_VAR_FALLBACK
+    NGX_HTTP_KIRO_VAR_TOKEN_WAIT_TIME,
+    NGX_HTTP_KIRO_VAR_FALLBACK,
+    NGX_HTTP_KIRO_VAR_FALLBACK_ACCOUNT,
+    NGX_HTTP_KIRO_VAR_BUDGET_LEFT
 } ngx_http_kiro_variable_e;
 
 
@@ -44,6 +49,8 @@ static ngx_int_t ngx_http_kiro_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_kiro_variable_value(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx, uintptr_t data, ngx_str_t *value);
+static ngx_int_t ngx_http_kiro_variable_seconds(ngx_http_request_t *r,
+    ngx_str_t *value, ngx_msec_t ms);
 static ngx_int_t ngx_http_kiro_variable_number(ngx_http_request_t *r,
     ngx_str_t *value, const char *fmt, double number);
 
@@ -73,6 +80,7 @@ static ngx_http_variable_t  ngx_http_kiro_vars[] = {
     ngx_http_kiro_var("kiro_context_percent",
                       NGX_HTTP_KIRO_VAR_CONTEXT_PERCENT),
     ngx_http_kiro_var("kiro_attempts", NGX_HTTP_KIRO_VAR_ATTEMPTS),
+    ngx_http_kiro_var("kiro_retries", NGX_HTTP_KIRO_VAR_RETRIES),
     ngx_http_kiro_var("kiro_retry_reason", NGX_HTTP_KIRO_VAR_RETRY_REASON),
     ngx_http_kiro_var("kiro_first_token_time",
                       NGX_HTTP_KIRO_VAR_FIRST_TOKEN_TIME),
@@ -83,7 +91,12 @@ static ngx_http_variable_t  ngx_http_kiro_vars[] = {
     ngx_http_kiro_var("kiro_notice", NGX_HTTP_KIRO_VAR_NOTICE),
     ngx_http_kiro_var("kiro_lost_calls", NGX_HTTP_KIRO_VAR_LOST_CALLS),
     ngx_http_kiro_var("kiro_queue_time", NGX_HTTP_KIRO_VAR_QUEUE_TIME),
+    ngx_http_kiro_var("kiro_token_wait_time",
+                      NGX_HTTP_KIRO_VAR_TOKEN_WAIT_TIME),
     ngx_http_kiro_var("kiro_fallback", NGX_HTTP_KIRO_VAR_FALLBACK),
+    ngx_http_kiro_var("kiro_fallback_account",
+                      NGX_HTTP_KIRO_VAR_FALLBACK_ACCOUNT),
+    ngx_http_kiro_var("kiro_budget_left", NGX_HTTP_KIRO_VAR_BUDGET_LEFT),
 
       ngx_http_null_variable
 };
@@ -125,11 +138,7 @@ ngx_http_kiro_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     ngx_str_t             value;
     ngx_http_kiro_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r->main, ngx_http_kiro_module);
-
-    if (ctx == NULL) {
-        ctx = ngx_http_kiro_fallen(r->main);
-    }
+    ctx = ngx_http_kiro_last(r->main);
 
     if (ctx == NULL) {
         v->not_found = 1;
@@ -166,10 +175,10 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     uintptr_t data, ngx_str_t *value)
 {
     double                      credits;
+    uint64_t                    micro, left;
     kiro_reply_info             info;
     ngx_msec_t                  ms;
     ngx_uint_t                  n;
-    kiro_failure_kind           kind;
     ngx_http_kiro_ctx_t        *asked, *c;
     ngx_http_kiro_state_view_t  view;
 
@@ -238,6 +247,17 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 
         return ngx_http_kiro_variable_number(r, value, "%.0f", (double) n);
 
+    case NGX_HTTP_KIRO_VAR_RETRIES:
+        if (asked->kreq == NULL) {
+            return NGX_DECLINED;
+        }
+
+        for (n = 0, c = ctx; c; c = c->before) {
+            n += c->repeats;
+        }
+
+        return ngx_http_kiro_variable_number(r, value, "%.0f", (double) n);
+
     case NGX_HTTP_KIRO_VAR_RETRY_REASON:
         if (asked->retry_reason == NULL) {
             return NGX_DECLINED;
@@ -252,8 +272,7 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
             return NGX_DECLINED;
         }
 
-        return ngx_http_kiro_variable_number(r, value, "%.3f",
-                                             ctx->first_token / 1000.0);
+        return ngx_http_kiro_variable_seconds(r, value, ctx->first_token);
 
     case NGX_HTTP_KIRO_VAR_QUEUE_TIME:
         for (n = 0, ms = 0, c = ctx; c; c = c->before) {
@@ -270,58 +289,45 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
             return NGX_DECLINED;
         }
 
-        return ngx_http_kiro_variable_number(r, value, "%.3f", ms / 1000.0);
+        return ngx_http_kiro_variable_seconds(r, value, ms);
+
+    case NGX_HTTP_KIRO_VAR_TOKEN_WAIT_TIME:
+        for (n = 0, ms = 0, c = ctx; c; c = c->before) {
+
+            n |= c->waited;
+            ms += c->token_time;
+
+            if (c->waiting) {
+                ms += ngx_current_msec - c->token_since;
+            }
+        }
+
+        if (n == 0) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_http_kiro_variable_seconds(r, value, ms);
 
     case NGX_HTTP_KIRO_VAR_FALLBACK:
-        return ngx_http_kiro_fallback_why(r, ctx, value);
+    case NGX_HTTP_KIRO_VAR_FALLBACK_ACCOUNT:
+        return ngx_http_kiro_fallback_list(r, ctx, value,
+                                   data == NGX_HTTP_KIRO_VAR_FALLBACK_ACCOUNT);
+
+    case NGX_HTTP_KIRO_VAR_BUDGET_LEFT:
+        if (ngx_http_kiro_budget_left(asked, &left) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        return ngx_http_kiro_variable_number(r, value, "%.0f", (double) left);
 
     case NGX_HTTP_KIRO_VAR_ERROR:
+        n = ngx_http_kiro_error(r->main, ctx);
 
-        if (r->main->connection->timedout
-            && (ctx->left || ctx->fell
-                || ctx->failure.kind == KIRO_FAIL_NONE))
-        {
-            ngx_str_set(value, "client_timeout");
-            return NGX_OK;
-        }
-
-        if (ctx->left
-            || r->headers_out.status == NGX_HTTP_CLIENT_CLOSED_REQUEST
-            || (ctx->failure.kind == KIRO_FAIL_NONE && ctx->kreq == NULL
-                && r->main->connection->error))
-        {
-            ngx_str_set(value, "client_closed");
-            return NGX_OK;
-        }
-
-        /* the answer is another location's */
-
-        if (ctx->fell) {
+        if (n == KIRO_FAIL_NONE) {
             return NGX_DECLINED;
         }
 
-        if (ctx->filter) {
-            kind = kiro_reply_failure(ctx->reply)->kind;
-
-            if (kind == KIRO_FAIL_NONE) {
-                return NGX_DECLINED;
-            }
-
-            value->data = (u_char *) kiro_failure_name(kind);
-            value->len = ngx_strlen(value->data);
-            return NGX_OK;
-        }
-
-        /* a failure that a retry healed is not the request's */
-
-        if (ctx->failure.kind == KIRO_FAIL_NONE
-            || (ctx->answered && ctx->reply
-                && kiro_reply_failure(ctx->reply)->kind == KIRO_FAIL_NONE))
-        {
-            return NGX_DECLINED;
-        }
-
-        value->data = (u_char *) kiro_failure_name(ctx->failure.kind);
+        value->data = (u_char *) ngx_http_kiro_error_name(n);
         value->len = ngx_strlen(value->data);
         return NGX_OK;
 
@@ -344,7 +350,17 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
             return NGX_DECLINED;
         }
 
-        return ngx_http_kiro_variable_number(r, value, "%.6f", credits);
+        value->data = ngx_pnalloc(r->pool, NGX_INT64_LEN + 8);
+        if (value->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        micro = ngx_http_kiro_micro(credits);
+
+        value->len = ngx_sprintf(value->data, "%uL.%06uL", micro / 1000000,
+                                 micro % 1000000)
+                     - value->data;
+        return NGX_OK;
     }
 
     if (ngx_http_kiro_usage(ctx, &info) != NGX_OK) {
@@ -394,20 +410,17 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
 }
 
 
-/* NGX_DECLINED: nobody was told anything */
-
-ngx_int_t
-ngx_http_kiro_usage(ngx_http_kiro_ctx_t *ctx, kiro_reply_info *info)
+static ngx_int_t
+ngx_http_kiro_variable_seconds(ngx_http_request_t *r, ngx_str_t *value,
+    ngx_msec_t ms)
 {
-    if (ctx->reply == NULL) {
-        return NGX_DECLINED;
+    value->data = ngx_pnalloc(r->pool, NGX_INT64_LEN + 8);
+    if (value->data == NULL) {
+        return NGX_ERROR;
     }
 
-    kiro_reply_get_info(ctx->reply, info);
-
-    if ((!ctx->answered && !ctx->filter) || (info->failed && !info->started)) {
-        return NGX_DECLINED;
-    }
+    value->len = ngx_sprintf(value->data, "%M.%03M", ms / 1000, ms % 1000)
+                 - value->data;
 
     return NGX_OK;
 }

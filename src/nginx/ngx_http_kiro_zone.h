@@ -89,6 +89,9 @@ struct ngx_http_kiro_slot_s {
 
     ngx_atomic_t                     refreshes;
     ngx_atomic_t                     refresh_failures;
+    ngx_atomic_t                     refresh_refusals;    /* of the failures */
+
+    ngx_http_kiro_account_stats_t    stats;
 };
 
 

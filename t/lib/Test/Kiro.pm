@@ -316,6 +316,8 @@ http {
         '"ttft":"\$kiro_first_token_time","stop":"\$kiro_stop_reason","error":"\$kiro_error",'
         '"id":"\$kiro_request_id","conversation":"\$kiro_conversation","notice":"\$kiro_notice","lost":"\$kiro_lost_calls",'
         '"queue":"\$kiro_queue_time","fallback":"\$kiro_fallback",'
+        '"fallback_account":"\$kiro_fallback_account","retries":"\$kiro_retries",'
+        '"token_wait":"\$kiro_token_wait_time","budget_left":"\$kiro_budget_left",'
         '"upstream":"\$upstream_addr","upstream_status":"\$upstream_status","rt":"\$request_time"}';
     access_log %%DIR%%/logs/access.log kiro;
     client_body_temp_path %%DIR%%/temp/body;
