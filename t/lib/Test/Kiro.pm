@@ -122,8 +122,9 @@ sub nginx_binary {
 }
 
 sub nginx_version {
-    my $v = qx{${\nginx_binary()} -v 2>&1};
-    return $v =~ m{/(\d+)\.(\d+)\.(\d+)} ? $1 * 1_000_000 + $2 * 1000 + $3 : 0;
+    my $v = qx{${\nginx_binary()} -V 2>&1};
+    # Angie says both its own and nginx's
+    return $v =~ m{^nginx version: \S+/(\d+)\.(\d+)\.(\d+)}m || $v =~ m{/(\d+)\.(\d+)\.(\d+)} ? $1 * 1_000_000 + $2 * 1000 + $3 : 0;
 }
 
 # "load_module ...;" or nothing for a binary that has the module built in.
