@@ -29,12 +29,13 @@ site_answers() { [ "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:80
 not() { ! "$@"; }
 left() { # what is there now and was not before
     find /etc /usr /var /run \( -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache -o -path /var/log \) -prune \
-        -o -print | sort | comm -13 /root/before - | grep -v -e sim-ca -e '^/run/' || true
+        -o -print | sort | comm -13 /root/before - | grep -v -e sim-ca -e '^/etc/ssl/certs/' -e '^/run/' || true
 }
 chat='{"model":"claude-sonnet-4.5","messages":[{"role":"user","content":"Hello from the trial"}]}'
 
 # services start here as on a real machine, and the service's host is the simulator
-rm -f /usr/sbin/policy-rc.d
+printf '#!/bin/sh\nexit 0\n' >/usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
 echo '127.0.0.1 runtime.us-east-1.kiro.dev management.us-east-1.kiro.dev' >>/etc/hosts
 cp /packages/sim-ca.crt /usr/local/share/ca-certificates/
 update-ca-certificates >/dev/null 2>&1
@@ -42,7 +43,7 @@ update-ca-certificates >/dev/null 2>&1
 [ -e /etc/nginx/modules-enabled/50-mod-http-kiro.conf ] || failed 'the module is not enabled'
 [ "$(stat -c '%a %U' /etc/nginx/kiro)" = '700 root' ] || failed 'the directory of the keys is not closed'
 nginx -t -q || failed 'nginx -t with the module and without a site'
-invoke-rc.d nginx start >/dev/null
+invoke-rc.d nginx start >/dev/null 2>&1 || failed 'nginx does not start'
 wait_for loaded || failed 'nginx does not run with the module'
 passed 'installed: the module is loaded by nginx as it comes'
 
@@ -53,7 +54,7 @@ install -m 0600 /packages/api-key /etc/nginx/kiro/api-key
 printf 'trial:%s\n' "$(printf %s sk-trial-SECRET | sha256sum | cut -d' ' -f1)" >/etc/nginx/kiro/keys
 ln -s ../sites-available/kiro /etc/nginx/sites-enabled/kiro
 nginx -t -q || failed 'nginx -t with the example'
-invoke-rc.d nginx reload >/dev/null
+invoke-rc.d nginx reload >/dev/null 2>&1
 wait_for site_answers || failed 'the example does not answer'
 answer=$(ask /v1/chat/completions "$chat")
 case $answer in *'You said'*'Hello from the trial'*) ;; *) failed "the answer is $answer" ;; esac
