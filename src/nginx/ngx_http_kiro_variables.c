@@ -342,6 +342,12 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
         break;
     }
 
+    /* with the headers of a stream nobody knows yet what it will come to */
+
+    if (ctx->stream && ctx->answered && ctx->state != NGX_HTTP_KIRO_DONE) {
+        return NGX_DECLINED;
+    }
+
     if (data == NGX_HTTP_KIRO_VAR_CREDITS) {
 
         credits = ngx_http_kiro_total_credits(ctx);

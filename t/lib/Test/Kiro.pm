@@ -61,7 +61,7 @@ my $serial = 0;
 my $chars  = JSON::PP->new->canonical;
 
 sub scripted {
-    my $text = ref $_[0] ? $chars->encode(@_ > 1 ? [@_] : $_[0]) : join ',', @_;
+    my $text = grep({ ref } @_) ? $chars->encode(@_ > 1 ? [@_] : $_[0]) : join ',', @_;
     return "[[sim:$text]] request " . ++$serial . " of $$";
 }
 
