@@ -18,7 +18,7 @@ sub slurp { return Test::Kiro::slurp("$root/$_[0]") }
 
 my ($version) = slurp('src/nginx/ngx_http_kiro.h') =~ /NGX_HTTP_KIRO_VERSION\s+"([^"]+)"/;
 like($version, qr/^\d+(?:\.\d+)+$/, 'the version of the module');
-my ($changelog) = slurp('tools/debian/changelog') =~ /\A\Q$name\E \((\S+)-1\) unstable; urgency=\w+\n/;
+my ($changelog) = slurp('tools/debian/changelog') =~ /\A\Q$name\E \((\S+)-\d+\) unstable; urgency=\w+\n/;
 is($changelog, $version, '... of the package');
 my ($cmake) = slurp('CMakeLists.txt') =~ /^project\(ngx_kiro VERSION (\S+)/m;
 is($cmake, $version, '... of the core');
