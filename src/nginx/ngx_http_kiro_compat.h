@@ -31,6 +31,15 @@
 #endif
 
 
+/* one location of Angie has several names */
+
+#if (angie_version >= 1003000)
+typedef ngx_http_core_loc_t       ngx_http_kiro_named_location_t;
+#else
+typedef ngx_http_core_loc_conf_t  ngx_http_kiro_named_location_t;
+#endif
+
+
 /* what limit_req and limit_conn note on a request that they refuse */
 
 #if (nginx_version >= 1017006)

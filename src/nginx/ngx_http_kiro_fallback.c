@@ -153,9 +153,9 @@ ngx_http_kiro_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 ngx_int_t
 ngx_http_kiro_fallback_check(ngx_conf_t *cf, ngx_http_kiro_main_conf_t *kmcf)
 {
-    ngx_uint_t                   i;
-    ngx_http_kiro_fallback_t    *fallback;
-    ngx_http_core_loc_conf_t   **clcfp;
+    ngx_uint_t                        i;
+    ngx_http_kiro_fallback_t         *fallback;
+    ngx_http_kiro_named_location_t  **location;
 
     if (kmcf->fallbacks == NULL) {
         return NGX_OK;
@@ -165,16 +165,16 @@ ngx_http_kiro_fallback_check(ngx_conf_t *cf, ngx_http_kiro_main_conf_t *kmcf)
 
     for (i = 0; i < kmcf->fallbacks->nelts; i++) {
 
-        clcfp = fallback[i].cscf->named_locations;
+        location = fallback[i].cscf->named_locations;
 
-        while (clcfp && *clcfp
-               && !ngx_http_kiro_fallback_same(&(*clcfp)->name,
+        while (location && *location
+               && !ngx_http_kiro_fallback_same(&(*location)->name,
                                                &fallback[i].name))
         {
-            clcfp++;
+            location++;
         }
 
-        if (clcfp == NULL || *clcfp == NULL) {
+        if (location == NULL || *location == NULL) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"kiro_fallback\" names the location \"%V\", which "
                           "this server does not have, in %s:%ui",
