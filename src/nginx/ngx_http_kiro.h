@@ -51,6 +51,7 @@ typedef struct ngx_http_kiro_models_s   ngx_http_kiro_models_t;
 typedef struct ngx_http_kiro_lookup_s   ngx_http_kiro_lookup_t;
 typedef struct ngx_http_kiro_ctx_s      ngx_http_kiro_ctx_t;
 typedef struct ngx_http_kiro_budget_s   ngx_http_kiro_budget_t;
+typedef struct ngx_http_kiro_capture_s  ngx_http_kiro_capture_t;
 typedef struct ngx_http_kiro_health_s   ngx_http_kiro_health_t;
 typedef struct ngx_http_kiro_region_s   ngx_http_kiro_region_t;
 typedef struct ngx_http_kiro_slot_s     ngx_http_kiro_slot_t;
@@ -69,6 +70,7 @@ typedef struct {
     ngx_array_t                     *healths;     /* to be settled */
     ngx_uint_t                       enabled;     /* unsigned  enabled:1; */
     ngx_uint_t                       metrics;     /* unsigned  metrics:1; */
+    ngx_uint_t                       capture;     /* unsigned  capture:1; */
 } ngx_http_kiro_main_conf_t;
 
 
@@ -119,6 +121,9 @@ typedef struct {
     ngx_msec_t                       early_headers;    /* 0: off */
     size_t                           buffer_size;
     size_t                           max_response_size;
+
+    ngx_uint_t                       capture;     /* kiro_capture */
+    void                            *capture_path;
 
     ngx_flag_t                       truncation_notice;
     ngx_uint_t                       thinking;    /* kiro_thinking */
@@ -254,6 +259,7 @@ struct ngx_http_kiro_ctx_s {
     ngx_str_t                        notice;      /* calls told to the model */
     uint64_t                         notice_serial;
     ngx_http_kiro_budget_t          *budget;      /* NULL: there is none */
+    ngx_http_kiro_capture_t         *capture;     /* NULL: off */
     ngx_msec_t                       first_token;
     ngx_uint_t                       attempts;
     ngx_uint_t                       retries;     /* with a delay */
@@ -340,6 +346,8 @@ extern const ngx_str_t  ngx_http_kiro_api_names[];
 ngx_int_t ngx_http_kiro_add_variables(ngx_conf_t *cf);
 
 /* ngx_http_kiro_told.c */
+ngx_int_t ngx_http_kiro_variable_at(ngx_http_request_t *r, ngx_uint_t n,
+    ngx_str_t *name, ngx_str_t *value);
 ngx_int_t ngx_http_kiro_usage(ngx_http_kiro_ctx_t *ctx, kiro_reply_info *info);
 ngx_uint_t ngx_http_kiro_error(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx);
 const char *ngx_http_kiro_error_name(ngx_uint_t cause);

@@ -8,6 +8,7 @@
 
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_capture.h"
 #include "ngx_http_kiro_exchange.h"
 #include "ngx_http_kiro_profile.h"
 #include "ngx_http_kiro_queue.h"
@@ -341,6 +342,10 @@ ngx_http_kiro_exchange_attempt(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     ngx_http_kiro_stats_attempt(ctx);
 
     ctx->attempts++;
+
+    if (ctx->capture) {
+        ngx_http_kiro_capture_attempt(ctx);
+    }
 
     ngx_http_kiro_dial(r, ctx);
 }

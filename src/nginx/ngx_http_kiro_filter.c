@@ -11,6 +11,7 @@
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_access.h"
 #include "ngx_http_kiro_budget.h"
+#include "ngx_http_kiro_capture.h"
 #include "ngx_http_kiro_error.h"
 #include "ngx_http_kiro_exchange.h"
 
@@ -145,6 +146,10 @@ ngx_http_kiro_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
         if (ctx->replace) {
             in = ngx_http_kiro_special_body(ctx, in);
+        }
+
+        if (ctx->capture) {
+            ngx_http_kiro_capture_chain(ctx, in);
         }
 
         return ngx_http_next_body_filter(r, in);
@@ -375,6 +380,10 @@ ngx_http_kiro_filter_feed(ngx_http_kiro_ctx_t *ctx)
         status = KIRO_OK;
 
         if (n && ngx_buf_in_memory(b)) {
+            if (ctx->capture && ctx->filter) {
+                ngx_http_kiro_capture_raw(ctx, b->pos, n);
+            }
+
             status = kiro_reply_feed(ctx->reply, (char *) b->pos, n);
             b->pos = b->last;
             size += n;
@@ -433,6 +442,10 @@ ngx_http_kiro_filter_send(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     kiro_str *piece)
 {
     ngx_buf_t  *b;
+
+    if (ctx->capture) {
+        ngx_http_kiro_capture_sent(ctx, (u_char *) piece->data, piece->len);
+    }
 
     if (ctx->out == NULL) {
 

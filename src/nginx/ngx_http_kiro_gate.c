@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_capture.h"
 #include "ngx_http_kiro_exchange.h"
 
 
@@ -222,6 +223,10 @@ ngx_http_kiro_gate_bytes(ngx_http_request_t *sr, u_char *p, size_t n)
     ngx_http_kiro_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(sr, ngx_http_kiro_module);
+
+    if (ctx->capture) {
+        ngx_http_kiro_capture_raw(ctx, p, n);
+    }
 
     if (n && !ctx->attempt.seen) {
         ctx->attempt.seen = 1;
@@ -455,9 +460,16 @@ ngx_http_kiro_input_chain(ngx_http_request_t *sr, u_char *p, size_t n)
     ngx_buf_t            *b;
     ngx_chain_t          *cl, **ll;
     ngx_http_upstream_t  *u;
+    ngx_http_kiro_ctx_t  *ctx;
 
     if (n == 0) {
         return NGX_OK;
+    }
+
+    ctx = ngx_http_get_module_ctx(sr, ngx_http_kiro_module);
+
+    if (ctx->capture) {
+        ngx_http_kiro_capture_raw(ctx, p, n);
     }
 
     u = sr->upstream;

@@ -8,6 +8,7 @@
 #include "ngx_http_kiro_access.h"
 #include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_budget.h"
+#include "ngx_http_kiro_capture.h"
 #include "ngx_http_kiro_error.h"
 #include "ngx_http_kiro_exchange.h"
 #include "ngx_http_kiro_models.h"
@@ -70,6 +71,10 @@ ngx_http_kiro_create_ctx(ngx_http_request_t *r)
     cln->data = ctx;
 
     ngx_http_set_ctx(r, ctx, ngx_http_kiro_module);
+
+    if (ctx->conf->capture || (ctx->before && ctx->before->capture)) {
+        ngx_http_kiro_capture_begin(r, ctx);
+    }
 
     ngx_http_kiro_stats_begin(ctx);
 
@@ -349,6 +354,12 @@ ngx_http_kiro_copy_body(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         }
 
         p += size;
+    }
+
+    if (ctx->capture) {
+        ngx_http_kiro_capture_body(ctx,
+                                   (u_char *) kiro_request_buffer(ctx->kreq),
+                                   (size_t) len);
     }
 
     return NGX_OK;

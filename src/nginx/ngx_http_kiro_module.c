@@ -8,6 +8,7 @@
 #include "ngx_http_kiro_access.h"
 #include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_budget.h"
+#include "ngx_http_kiro_capture.h"
 #include "ngx_http_kiro_error.h"
 #include "ngx_http_kiro_exchange.h"
 #include "ngx_http_kiro_secret.h"
@@ -52,6 +53,14 @@ static ngx_conf_enum_t  ngx_http_kiro_thinkings[] = {
 static ngx_conf_enum_t  ngx_http_kiro_tool_streams[] = {
     { ngx_string("complete"), KIRO_TOOLS_COMPLETE },
     { ngx_string("incremental"), KIRO_TOOLS_INCREMENTAL },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_kiro_captures[] = {
+    { ngx_string("off"), NGX_HTTP_KIRO_CAPTURE_OFF },
+    { ngx_string("errors"), NGX_HTTP_KIRO_CAPTURE_ERRORS },
+    { ngx_string("all"), NGX_HTTP_KIRO_CAPTURE_ALL },
     { ngx_null_string, 0 }
 };
 
@@ -268,6 +277,20 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       offsetof(ngx_http_kiro_loc_conf_t, filter),
       &ngx_http_kiro_filters },
 
+    { ngx_string("kiro_capture"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_kiro_capture_mode,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, capture),
+      &ngx_http_kiro_captures },
+
+    { ngx_string("kiro_capture_path"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1234,
+      ngx_http_kiro_capture_path,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("kiro_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_kiro_metrics,
@@ -347,6 +370,17 @@ ngx_http_kiro_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_uint_t                 i;
     ngx_http_kiro_account_t  **account;
 
+#if (NGX_THREADS)
+
+    if (kmcf->accounts.nelts || kmcf->metrics || kmcf->capture) {
+        kmcf->thread_pool = ngx_thread_pool_add(cf, NULL);
+        if (kmcf->thread_pool == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+#endif
+
     if (kmcf->accounts.nelts == 0 && !kmcf->metrics) {
         return NGX_CONF_OK;
     }
@@ -367,15 +401,6 @@ ngx_http_kiro_init_main_conf(ngx_conf_t *cf, void *conf)
             return NGX_CONF_ERROR;
         }
     }
-
-#if (NGX_THREADS)
-
-    kmcf->thread_pool = ngx_thread_pool_add(cf, NULL);
-    if (kmcf->thread_pool == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-#endif
 
     return NGX_CONF_OK;
 }
@@ -420,6 +445,8 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
     conf->early_headers = NGX_CONF_UNSET_MSEC;
     conf->buffer_size = NGX_CONF_UNSET_SIZE;
     conf->max_response_size = NGX_CONF_UNSET_SIZE;
+    conf->capture = NGX_CONF_UNSET_UINT;
+    conf->capture_path = NGX_CONF_UNSET_PTR;
     conf->truncation_notice = NGX_CONF_UNSET;
     conf->thinking = NGX_CONF_UNSET_UINT;
     conf->tool_stream = NGX_CONF_UNSET_UINT;
@@ -468,6 +495,9 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_size_value(conf->buffer_size, prev->buffer_size, 16384);
     ngx_conf_merge_size_value(conf->max_response_size,
                               prev->max_response_size, 32 * 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->capture, prev->capture,
+                              NGX_HTTP_KIRO_CAPTURE_OFF);
+    ngx_conf_merge_ptr_value(conf->capture_path, prev->capture_path, NULL);
     ngx_conf_merge_value(conf->truncation_notice, prev->truncation_notice, 1);
     ngx_conf_merge_uint_value(conf->thinking, prev->thinking,
                               KIRO_THINKING_AUTO);
@@ -514,6 +544,15 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->pass || conf->filter) {
         kmcf->enabled = 1;
+
+        if (conf->capture != NGX_HTTP_KIRO_CAPTURE_OFF
+            && conf->capture_path == NULL)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"kiro_capture\" needs a \"kiro_capture_path\" "
+                               "in location \"%V\"", &clcf->name);
+            return NGX_CONF_ERROR;
+        }
     }
 
     if (conf->pass == NULL || conf->peers) {
@@ -640,6 +679,16 @@ ngx_http_kiro_postconfiguration(ngx_conf_t *cf)
         }
 
         *h = ngx_http_kiro_stats_handler;
+
+        if (kmcf->capture) {
+
+            h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+            if (h == NULL) {
+                return NGX_ERROR;
+            }
+
+            *h = ngx_http_kiro_capture_handler;
+        }
     }
 
     if (ngx_http_kiro_fallback_check(cf, kmcf) != NGX_OK) {
@@ -671,6 +720,7 @@ ngx_http_kiro_exit_process(ngx_cycle_t *cycle)
     ngx_http_kiro_token_exit_worker(cycle);
     ngx_http_kiro_egress_exit_worker(cycle);
     ngx_http_kiro_stats_exit_worker(cycle);
+    ngx_http_kiro_capture_exit_worker(cycle);
     ngx_http_kiro_secret_exit_worker();
 }
 

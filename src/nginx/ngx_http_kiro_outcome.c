@@ -6,6 +6,7 @@
 
 
 #include "ngx_http_kiro.h"
+#include "ngx_http_kiro_capture.h"
 #include "ngx_http_kiro_exchange.h"
 #include "ngx_http_kiro_queue.h"
 
@@ -242,6 +243,10 @@ ngx_http_kiro_attempt_refused(ngx_http_kiro_ctx_t *ctx)
                       "kiro: an error of the service is not readable: %uz "
                       "bytes, compressed", text.len);
         text.len = 0;
+    }
+
+    if (ctx->capture) {
+        ngx_http_kiro_capture_text(ctx, &text);
     }
 
     body = ngx_http_kiro_str(&text);

@@ -7,6 +7,7 @@
 
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_access.h"
+#include "ngx_http_kiro_capture.h"
 #include "ngx_http_kiro_exchange.h"
 #include "ngx_http_kiro_models.h"
 #include "ngx_http_kiro_profile.h"
@@ -27,6 +28,10 @@ ngx_http_kiro_exchange_retry(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     kiro_failure  *f;
 
     f = &ctx->failure;
+
+    if (ctx->capture) {
+        ngx_http_kiro_capture_failed(ctx);
+    }
 
     ngx_http_kiro_state_failed(ctx);
 

@@ -7,6 +7,7 @@
 
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_capture.h"
 #include "ngx_http_kiro_exchange.h"
 #include "ngx_http_kiro_secret.h"
 #include "ngx_http_kiro_token.h"
@@ -271,6 +272,10 @@ ngx_http_kiro_create_request(ngx_http_request_t *sr)
         }
     }
 
+    if (ctx->capture) {
+        ngx_http_kiro_capture_request(ctx, &headers, &wire->path);
+    }
+
     len = sizeof("POST  HTTP/1.1" CRLF) - 1
           + region->runtime.prefix.len + wire->path.len
           + sizeof("Host: " CRLF) - 1 + region->runtime.host.len
@@ -406,6 +411,10 @@ ngx_http_kiro_process_status_line(ngx_http_request_t *sr)
 
     u->state->status = at->status.code;
 
+    if (ctx->capture) {
+        ngx_http_kiro_capture_header(ctx, NULL, NULL);
+    }
+
     at->length = -1;
 
     if (at->status.http_version < NGX_HTTP_VERSION_11) {
@@ -454,6 +463,10 @@ ngx_http_kiro_process_header(ngx_http_request_t *sr)
         name.len = sr->header_name_end - sr->header_name_start;
         value.data = sr->header_start;
         value.len = sr->header_end - sr->header_start;
+
+        if (ctx->capture) {
+            ngx_http_kiro_capture_header(ctx, &name, &value);
+        }
 
 #define ngx_http_kiro_is(s)                                                   \
         (name.len == sizeof(s) - 1                                            \

@@ -168,6 +168,39 @@ ngx_http_kiro_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 }
 
 
+/* each in turn, NGX_DONE behind the last; NGX_DECLINED: it has no value */
+
+ngx_int_t
+ngx_http_kiro_variable_at(ngx_http_request_t *r, ngx_uint_t n, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_http_variable_value_t  v;
+
+    *name = ngx_http_kiro_vars[n].name;
+
+    if (name->len == 0) {
+        return NGX_DONE;
+    }
+
+    ngx_memzero(&v, sizeof(ngx_http_variable_value_t));
+
+    if (ngx_http_kiro_vars[n].get_handler(r, &v, ngx_http_kiro_vars[n].data)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (v.not_found) {
+        return NGX_DECLINED;
+    }
+
+    value->data = v.data;
+    value->len = v.len;
+
+    return NGX_OK;
+}
+
+
 /* NGX_DECLINED: there is no value (yet) */
 
 static ngx_int_t
