@@ -148,7 +148,10 @@ sub run_client {
     my $home = $o{home} // "$t->{dir}/files";
     my %file = map { ($_ => "$t->{dir}/logs/client.$_") } qw(out err);
     my %env  = (PATH => $ENV{PATH}, HOME => $home, TMPDIR => $home, LANG => 'C.UTF-8', TERM => 'dumb', %{ $o{env} // {} });
-    my $status = supervised($o{seconds} // 60, $command, cwd => $o{cwd} // $home, env => \%env, %file);
+    # exec takes a text's bytes as perl happens to keep them
+    my @bytes = @$command;
+    utf8::encode($_) for @bytes;
+    my $status = supervised($o{seconds} // 60, \@bytes, cwd => $o{cwd} // $home, env => \%env, %file);
     return { status => $status, map { ($_ => slurp($file{$_})) } keys %file };
 }
 
