@@ -13,6 +13,7 @@
 #include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_exchange.h"
 #include "ngx_http_kiro_lease.h"
+#include "ngx_http_kiro_poll.h"
 #include "ngx_http_kiro_queue.h"
 #include "ngx_http_kiro_token.h"
 #include "ngx_http_kiro_zone.h"
@@ -45,13 +46,11 @@ static void ngx_http_kiro_queue_busy(ngx_http_kiro_account_t *account,
 static ngx_uint_t ngx_http_kiro_queue_sweep(ngx_http_kiro_account_t *account);
 static ngx_uint_t ngx_http_kiro_queue_own(ngx_http_kiro_account_t *account);
 static ngx_uint_t ngx_http_kiro_queue_wake(ngx_http_kiro_account_t *account);
-static void ngx_http_kiro_queue_poll(ngx_event_t *ev);
 
 
-/* of this worker; the connection is there for debug logging only */
+/* of this worker */
 
-static ngx_connection_t  ngx_http_kiro_queue_conn;
-static ngx_event_t       ngx_http_kiro_queue_event;
+static ngx_http_kiro_poll_t  ngx_http_kiro_queue_waits;
 
 
 /* kiro_concurrency number [queue=number] [timeout=time] */
@@ -223,9 +222,7 @@ ngx_http_kiro_queue_enter(ngx_http_kiro_ctx_t *ctx)
 
     ngx_add_timer(&ctx->step, left);
 
-    if (!ngx_http_kiro_queue_event.timer_set) {
-        ngx_add_timer(&ngx_http_kiro_queue_event, NGX_HTTP_KIRO_QUEUE_POLL);
-    }
+    ngx_http_kiro_poll_soon(&ngx_http_kiro_queue_waits);
 
     return NGX_AGAIN;
 }
@@ -285,7 +282,7 @@ ngx_http_kiro_queue_leave(ngx_http_kiro_ctx_t *ctx)
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
     if (!ngx_queue_empty(&account->queued)) {
-        ngx_post_event(&ngx_http_kiro_queue_event, &ngx_posted_events);
+        ngx_post_event(&ngx_http_kiro_queue_waits.event, &ngx_posted_events);
     }
 }
 
@@ -711,30 +708,6 @@ ngx_http_kiro_queue_wake(ngx_http_kiro_account_t *account)
 }
 
 
-static void
-ngx_http_kiro_queue_poll(ngx_event_t *ev)
-{
-    ngx_uint_t                   i, n;
-    ngx_cycle_t                 *cycle;
-    ngx_http_kiro_account_t    **account;
-    ngx_http_kiro_main_conf_t   *kmcf;
-
-    cycle = (ngx_cycle_t *) ngx_cycle;
-    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
-
-    account = kmcf->accounts.elts;
-    n = 0;
-
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
-        n += ngx_http_kiro_queue_wake(account[i]);
-    }
-
-    if (n && !ev->timer_set) {
-        ngx_add_timer(ev, NGX_HTTP_KIRO_QUEUE_POLL);
-    }
-}
-
-
 void
 ngx_http_kiro_queue_init_worker(ngx_cycle_t *cycle)
 {
@@ -748,13 +721,8 @@ ngx_http_kiro_queue_init_worker(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_memzero(&ngx_http_kiro_queue_conn, sizeof(ngx_connection_t));
-    ngx_http_kiro_queue_conn.fd = (ngx_socket_t) -1;
-
-    ngx_memzero(&ngx_http_kiro_queue_event, sizeof(ngx_event_t));
-    ngx_http_kiro_queue_event.handler = ngx_http_kiro_queue_poll;
-    ngx_http_kiro_queue_event.data = &ngx_http_kiro_queue_conn;
-    ngx_http_kiro_queue_event.log = cycle->log;
+    ngx_http_kiro_poll_init(&ngx_http_kiro_queue_waits, cycle,
+                            NGX_HTTP_KIRO_QUEUE_POLL, ngx_http_kiro_queue_wake);
 
     account = kmcf->accounts.elts;
 

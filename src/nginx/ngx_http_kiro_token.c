@@ -9,6 +9,7 @@
 #include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_exchange.h"
 #include "ngx_http_kiro_models.h"
+#include "ngx_http_kiro_poll.h"
 #include "ngx_http_kiro_profile.h"
 #include "ngx_http_kiro_queue.h"
 #include "ngx_http_kiro_secret.h"
@@ -34,16 +35,14 @@ static ngx_msec_t ngx_http_kiro_token_hopeless(ngx_http_kiro_slot_t *slot);
 static ngx_int_t ngx_http_kiro_token_copy(ngx_http_kiro_account_t *account,
     ngx_pool_t *pool, ngx_http_kiro_token_t *token, ngx_uint_t profile,
     kiro_failure *f);
-static void ngx_http_kiro_token_tick(ngx_event_t *ev);
-static void ngx_http_kiro_token_poll(ngx_event_t *ev);
+static ngx_uint_t ngx_http_kiro_token_tick(ngx_http_kiro_account_t *account);
 static ngx_uint_t ngx_http_kiro_token_wake(ngx_http_kiro_account_t *account);
 
 
-/* timers of this worker; the connection is there for debug logging only */
+/* timers of this worker */
 
-static ngx_connection_t  ngx_http_kiro_token_conn;
-static ngx_event_t       ngx_http_kiro_tick_event;
-static ngx_event_t       ngx_http_kiro_poll_event;
+static ngx_http_kiro_poll_t  ngx_http_kiro_token_ticks;
+static ngx_http_kiro_poll_t  ngx_http_kiro_token_waits;
 
 
 int64_t
@@ -436,9 +435,7 @@ ngx_http_kiro_token_wait(ngx_http_kiro_account_t *account,
         ctx->token_since = ngx_current_msec;
     }
 
-    if (!ngx_http_kiro_poll_event.timer_set) {
-        ngx_add_timer(&ngx_http_kiro_poll_event, NGX_HTTP_KIRO_POLL);
-    }
+    ngx_http_kiro_poll_soon(&ngx_http_kiro_token_waits);
 
     ngx_http_kiro_refresh(account);
     ngx_http_kiro_profile(account);
@@ -479,66 +476,22 @@ ngx_http_kiro_token_wake(ngx_http_kiro_account_t *account)
         }
     }
 
+    ngx_http_kiro_refresh(account);
+    ngx_http_kiro_profile(account);
+
     return 1;
 }
 
 
-static void
-ngx_http_kiro_token_poll(ngx_event_t *ev)
+static ngx_uint_t
+ngx_http_kiro_token_tick(ngx_http_kiro_account_t *account)
 {
-    ngx_uint_t                   i, n;
-    ngx_cycle_t                 *cycle;
-    ngx_http_kiro_account_t    **account;
-    ngx_http_kiro_main_conf_t   *kmcf;
-
-    cycle = (ngx_cycle_t *) ngx_cycle;
-    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
-
-    account = kmcf->accounts.elts;
-    n = 0;
-
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
-        if (ngx_http_kiro_token_wake(account[i])) {
-            ngx_http_kiro_refresh(account[i]);
-            ngx_http_kiro_profile(account[i]);
-            n++;
-        }
+    if (account->credential) {
+        ngx_http_kiro_refresh(account);
+        ngx_http_kiro_profile(account);
     }
 
-    if (n) {
-        ngx_add_timer(ev, NGX_HTTP_KIRO_POLL);
-    }
-}
-
-
-static void
-ngx_http_kiro_token_tick(ngx_event_t *ev)
-{
-    ngx_uint_t                   i;
-    ngx_cycle_t                 *cycle;
-    ngx_http_kiro_account_t    **account;
-    ngx_http_kiro_main_conf_t   *kmcf;
-
-    if (ngx_exiting || ngx_terminate || ngx_quit) {
-        return;
-    }
-
-    cycle = (ngx_cycle_t *) ngx_cycle;
-    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_kiro_module);
-
-    account = kmcf->accounts.elts;
-
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
-
-        if (account[i]->credential == NULL) {
-            continue;
-        }
-
-        ngx_http_kiro_refresh(account[i]);
-        ngx_http_kiro_profile(account[i]);
-    }
-
-    ngx_add_timer(ev, NGX_HTTP_KIRO_TICK);
+    return 1;
 }
 
 
@@ -559,23 +512,16 @@ ngx_http_kiro_token_init_worker(ngx_cycle_t *cycle)
 
     ngx_http_kiro_queue_init_worker(cycle);
 
-    ngx_memzero(&ngx_http_kiro_token_conn, sizeof(ngx_connection_t));
-    ngx_http_kiro_token_conn.fd = (ngx_socket_t) -1;
+    ngx_http_kiro_poll_init(&ngx_http_kiro_token_waits, cycle,
+                            NGX_HTTP_KIRO_POLL, ngx_http_kiro_token_wake);
+    ngx_http_kiro_poll_init(&ngx_http_kiro_token_ticks, cycle,
+                            NGX_HTTP_KIRO_TICK, ngx_http_kiro_token_tick);
 
-    ngx_memzero(&ngx_http_kiro_tick_event, sizeof(ngx_event_t));
-    ngx_http_kiro_tick_event.handler = ngx_http_kiro_token_tick;
-    ngx_http_kiro_tick_event.data = &ngx_http_kiro_token_conn;
-    ngx_http_kiro_tick_event.log = cycle->log;
-    ngx_http_kiro_tick_event.cancelable = 1;
-
-    ngx_memzero(&ngx_http_kiro_poll_event, sizeof(ngx_event_t));
-    ngx_http_kiro_poll_event.handler = ngx_http_kiro_token_poll;
-    ngx_http_kiro_poll_event.data = &ngx_http_kiro_token_conn;
-    ngx_http_kiro_poll_event.log = cycle->log;
+    ngx_http_kiro_token_ticks.event.cancelable = 1;
 
     /* the first look soon, and not in all workers at one moment */
 
-    ngx_add_timer(&ngx_http_kiro_tick_event,
+    ngx_add_timer(&ngx_http_kiro_token_ticks.event,
                   50 + ngx_random() % NGX_HTTP_KIRO_POLL);
 
     return NGX_OK;
