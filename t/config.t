@@ -142,7 +142,7 @@ my @bad = (
 for (@bad) {
     my ($name, $conf, $says) = @$_;
     my ($status, $out) = check($conf);
-    my ($line) = $out =~ /^nginx: \[emerg\] (.*)/m;
+    my ($line) = $out =~ /^\w+: \[emerg\] (.*)/m;
     ok($status != 0 && defined $line, "refused: $name") or diag $out;
     like($line // '', $says, "the sentence for: $name");
     like($line // '', qr/ in .*nginx\.conf:\d+$/, 'with the place') unless $name =~ /no account|no credentials|CA file/;
