@@ -696,8 +696,24 @@ my $refresh = sub ($body, %opt) {
     is $json->decode($ask->(ListAvailableProfiles => {})->{body})->{profiles}[0]{arn}, $sim->{profile_arn}, 'the profiles';
     my $builder = control($sim, POST => 'tokens', { issue => 'builder' })->{credentials}{accessToken};
     is $ask->(ListAvailableProfiles => {}, token => $builder)->{status}, 403, 'none for a Builder ID';
-    is $json->decode($ask->(GetUsageLimits => {})->{body})->{usageBreakdownList}[0]{resourceType}, 'CREDIT', 'the usage';
-    is $ask->(GetUsageLimits => {}, token => 'x')->{status}, 400, 'a wrong token is a 400 here';
+    my %usage = (origin => 'KIRO_CLI', resourceType => 'CREDIT');
+    my $usage = $json->decode($ask->(GetUsageLimits => { %usage, isEmailRequired => JSON::PP::false })->{body});
+    is $usage->{usageBreakdownList}[0]{resourceType}, 'CREDIT', 'the usage';
+    is $usage->{userInfo}{email}, undef, 'without an address';
+    ok $json->decode($ask->(GetUsageLimits => { %usage, isEmailRequired => JSON::PP::true })->{body})->{userInfo}{email}, 'unless it is asked for';
+    is $ask->(GetUsageLimits => {%usage}, token => 'x')->{status}, 400, 'a wrong token is a 400 here';
+    is $ask->(GetUsageLimits => $_)->{status}, 400, 'a bad request for the usage'
+        for {}, { origin => 'X' }, { %usage, resourceType => 'X' }, { %usage, isEmailRequired => 1 }, { %usage, more => 1 };
+    my %with = (%usage, profileArn => $sim->{profile_arn});
+    for my $case ([optional => 200, 200], [refused => 200, 400], [required => 400, 200]) {
+        my ($mode, @want) = @$case;
+        control($sim, POST => 'usage', { profile => $mode });
+        is_deeply [map { $ask->(GetUsageLimits => $_)->{status} } \%usage, \%with], \@want, "a profileArn is $mode";
+    }
+    control($sim, POST => 'usage', { profile => 'optional', plan => [{ status => 500 }, { drop => JSON::PP::true }] });
+    is $ask->(GetUsageLimits => {%usage})->{status}, 500, 'a fault';
+    control($sim, POST => 'reset', {});
+    is $ask->(GetUsageLimits => {%usage})->{status}, 200, 'which a reset ends';
 }
 
 # --- many at once -----------------------------------------------------------------------------------------------

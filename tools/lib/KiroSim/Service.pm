@@ -12,6 +12,7 @@ use KiroSim::Plan ();
 use KiroSim::Reply ();
 use KiroSim::Search ();
 use KiroSim::Tokens ();
+use KiroSim::Usage ();
 use KiroSim::Validate ();
 
 my $LOG_ENTRIES = 10_000;
@@ -42,7 +43,7 @@ my @COUNTERS = qw(generate generate_ok generate_rejected search search_ok refres
 # loop, tokens, plans, vectors (dir), log (file handle), describe (what GET /_sim tells)
 sub new ($class, %arg) {
     my $self = bless { %arg, entries => [], entry_bytes => 0, n => 0, conns => 0, held => {}, auth_plan => [],
-                       models_plan => [], profiles_plan => [], profiles_page => 10 }, $class;
+                       models_plan => [], usage_plan => [], profiles_plan => [], profiles_page => 10 }, $class;
     $self->{count} = { map { $_ => 0 } @COUNTERS };
     return $self;
 }
@@ -388,7 +389,8 @@ sub _management ($self, $conn, $q, $entry, $op, $wire) {
     my $plan = $op eq 'profiles' ? $self->_profiles_plan($q) : undef;
     return $self->_list($conn, $entry, $plan, $reply) if $plan && (!$failure || $failure->{rule} ne 'bearer');
     return $self->_refuse($conn, $entry, $failure) if $failure;
-    return $self->_list($conn, $entry, shift @{ $self->{models_plan} }, $reply) if $op eq 'models' && @{ $self->{models_plan} };
+    my $faults = $op eq 'models' ? $self->{models_plan} : $op eq 'usage' ? $self->{usage_plan} : [];
+    return $self->_list($conn, $entry, shift @$faults, $reply) if @$faults;
     $self->_decided($entry, 200);
     $conn->answer(200, ['content-type' => 'application/x-amz-json-1.0', 'x-amzn-requestid' => _request_id()], encode_json($reply));
 }
@@ -477,21 +479,10 @@ sub _management_reply ($self, $q, $op, $body, $login) {
     }
     return $self->_profiles_reply($q, $body, $login) if $op eq 'profiles';
     if ($op eq 'profile') { return { profile => $profile } }
-    my $reset = 86400 * (12 + int time / 86400);
-    return {
-        nextDateReset => $reset, daysUntilReset => 12, limits => [],
-        subscriptionInfo => {
-            subscriptionTitle => 'KIRO PRO+', type => 'Q_DEVELOPER_STANDALONE_PRO_PLUS', overageCapability => 'OVERAGE_CAPABLE',
-        },
-        overageConfiguration => { overageStatus => 'DISABLED', overageLimit => undef },
-        usageBreakdownList => [{
-            resourceType => 'CREDIT', displayName => 'Credit', unit => 'INVOCATIONS',
-            currentUsage => int(0.01 * $self->{count}{generate_ok}), currentUsageWithPrecision => 0.01 * $self->{count}{generate_ok}, usageLimit => 2000, usageLimitWithPrecision => 2000,
-            currentOverages => 0, overageCap => 10000, overageRate => 0.04, overageCharges => 0, currency => 'USD', nextDateReset => $reset,
-            freeTrialInfo => undef, bonuses => [],
-        }],
-        userInfo => { userId => 'd-simulated.user', email => undef },
-    };
+    return (undef, _denied('profile', 'User is not authorized to make this call.', 'profileArn with an API key')) if $key && defined $arn;
+    my $wrong = KiroSim::Usage::refusal($body, $key);
+    return (undef, _bad_member($wrong)) if defined $wrong;
+    return KiroSim::Usage::reply($body, 0.01 * $self->{count}{generate_ok});
 }
 
 # --- auth host --------------------------------------------------------------------------------------------------
@@ -622,6 +613,7 @@ my %CONTROL = (
     'POST /_sim/auth'    => \&_auth_plan,
     'POST /_sim/models'  => \&_models_plan,
     'POST /_sim/profiles' => \&_set_profiles_plan,
+    'POST /_sim/usage'   => \&_usage_plan,
 );
 
 sub _control ($self, $conn, $q) {
@@ -663,7 +655,8 @@ sub _stats ($self, $q, $body) {
 sub _reset ($self, $q, $body) {
     $self->{plans}->reset;
     $self->{auth_plan} = [];
-    $self->{models_plan} = [];
+    @$self{qw(models_plan usage_plan)} = ([], []);
+    KiroSim::Usage::restore();
     @$self{qw(profiles_plan profiles_page)} = ([], 10);
     KiroSim::Models::restore();
     $self->_release(undef);
@@ -702,13 +695,26 @@ sub _forget_plan ($self, $q, $body) {
     return { ok => !!1 };
 }
 
-sub _models_plan ($self, $q, $body) {
+# The elements of a plan for a list of the management host.
+sub _faults ($body, $what) {
     my $plan = $body->{plan} // [];
     die "plan must be a list of objects\n" if ref $plan ne 'ARRAY' || grep { ref ne 'HASH' } @$plan;
     for my $element (@$plan) {
-        for my $field (sort keys %$element) { die "unknown models plan field '$field'\n" if !$MODELS_FIELD{$field} }
+        for my $field (sort keys %$element) { die "unknown $what plan field '$field'\n" if !$MODELS_FIELD{$field} }
     }
-    $self->{models_plan} = [@$plan];
+    return [@$plan];
+}
+
+sub _usage_plan ($self, $q, $body) {
+    my $plan = _faults($body, 'usage');
+    KiroSim::Usage::change($body);
+    $self->{usage_plan} = $plan;
+    return { elements => scalar @$plan };
+}
+
+sub _models_plan ($self, $q, $body) {
+    my $plan = _faults($body, 'models');
+    $self->{models_plan} = $plan;
     KiroSim::Models::change(map { $_ => $body->{$_} } grep { exists $body->{$_} } qw(add remove page default));
     return { elements => scalar @$plan };
 }
