@@ -42,7 +42,7 @@ my @table = (
     [ GET    => '/v1/models/nobody',                [], 404, 'openai' ],
     [ GET    => '/v1/models/nobody', [ 'anthropic-version' => '2023-06-01' ], 404, 'anthropic' ],
     [ POST   => '/v1/models',                       [], 405, 'openai' ],
-    [ GET    => '/v1/usage',                        [], 501, 'openai' ],
+    [ GET    => '/v1/messages/batches',             [], 501, 'anthropic' ],
     [ POST   => '/gw/v1/nothing',                   [], 404, 'openai' ],
 );
 for (@table) {
@@ -84,7 +84,7 @@ for my $path (qw(/key/v1/chat/completions /key/v1/models)) {
 for my $path (qw(/v1/nothing /v1/messages/nothing)) {
     is(($t->run($t->exchange('HEAD', $path)))[0]{status}, 404, "HEAD $path");
 }
-is(($t->run($t->exchange('HEAD', '/v1/usage')))[0]{status}, 501, 'HEAD of what is not built');
+is(($t->run($t->exchange('HEAD', '/v1/messages/batches')))[0]{status}, 501, 'HEAD of what is not built');
 for ([ '/v1/chat/completions' => 'HEAD, POST, OPTIONS' ], [ '/v1/models' => 'GET, HEAD, OPTIONS' ], [ '/key/v1/messages' => 'HEAD, POST, OPTIONS' ]) {
     my ($path, $allow) = @$_;
     $r = ($t->run($t->exchange('OPTIONS', $path)))[0];

@@ -213,15 +213,28 @@ TEST(UsageLimits, WhenItComesBack) {
     Usage u;
     EXPECT_EQ(kiro_usage_resets_at(&u.limits, 1), 0);
     ASSERT_EQ(u.parse(whole), KIRO_OK);
+    EXPECT_EQ(kiro_usage_resets_at(&u.limits, 1777000000000), 0); // there is something left
+    u.limits.resources[0].used = 2000;
     EXPECT_EQ(kiro_usage_resets_at(&u.limits, 1777593599999), 1777593600000);
     EXPECT_EQ(kiro_usage_resets_at(&u.limits, 1777593600000), 0);
-    // Of what is used up, the last; not of what has something left.
-    ASSERT_EQ(u.parse(R"({"nextDateReset":100,"usageBreakdownList":[)"
+    // Of what is used up, the last; where it has no time of its own, that of all.
+    ASSERT_EQ(u.parse(R"({"nextDateReset":250,"usageBreakdownList":[)"
                       R"({"resourceType":"A","currentUsage":5,"usageLimit":5,"nextDateReset":200},)"
                       R"({"resourceType":"B","currentUsage":1,"usageLimit":5,"nextDateReset":300},)"
-                      R"({"resourceType":"C","nextDateReset":150}]})"),
+                      R"({"resourceType":"C","currentUsage":6,"usageLimit":5},)"
+                      R"({"resourceType":"D","nextDateReset":400}]})"),
               KIRO_OK);
-    EXPECT_EQ(kiro_usage_resets_at(&u.limits, 1000), 200000);
+    EXPECT_EQ(kiro_usage_resets_at(&u.limits, 1000), 250000);
+    // Overage was bought, and is used up itself.
+    for (const auto &[overage, at] : {std::pair{"1", 0}, {"9", 200000}}) {
+        ASSERT_EQ(
+            u.parse(
+                std::string(R"({"overageConfiguration":{"overageStatus":"ENABLED"},"usageBreakdownList":[)") +
+                R"({"resourceType":"A","currentUsage":5,"usageLimit":5,"overageCap":9,"currentOverages":)" +
+                overage + R"(,"nextDateReset":200}]})"),
+            KIRO_OK);
+        EXPECT_EQ(kiro_usage_resets_at(&u.limits, 1000), at);
+    }
 }
 
 struct Refused {

@@ -84,7 +84,7 @@ typedef struct {
 kiro_status kiro_usage_parse(int status, kiro_str error_type, kiro_str body,
     kiro_usage_limits *limits, kiro_failure *f);
 
-/* When what is used up comes back: the next time after now, or 0. */
+/* When all comes back that is used up, overage with it; 0: nothing is, or nobody knows. */
 int64_t kiro_usage_resets_at(const kiro_usage_limits *limits, int64_t now);
 
 typedef struct {

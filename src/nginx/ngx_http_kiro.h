@@ -20,6 +20,7 @@
 #include <kiro/reply.h>
 #include <kiro/request.h>
 #include <kiro/store.h>
+#include <kiro/usage_limits.h>
 
 #include "ngx_http_kiro_compat.h"
 #include "ngx_http_kiro_connect.h"
@@ -48,6 +49,7 @@
 typedef struct ngx_http_kiro_refresh_s  ngx_http_kiro_refresh_t;
 typedef struct ngx_http_kiro_fetch_s    ngx_http_kiro_fetch_t;
 typedef struct ngx_http_kiro_models_s   ngx_http_kiro_models_t;
+typedef struct ngx_http_kiro_limits_s   ngx_http_kiro_limits_t;
 typedef struct ngx_http_kiro_lookup_s   ngx_http_kiro_lookup_t;
 typedef struct ngx_http_kiro_ctx_s      ngx_http_kiro_ctx_t;
 typedef struct ngx_http_kiro_budget_s   ngx_http_kiro_budget_t;
@@ -260,6 +262,7 @@ struct ngx_http_kiro_ctx_s {
     uint64_t                         notice_serial;
     ngx_http_kiro_budget_t          *budget;      /* NULL: there is none */
     ngx_http_kiro_capture_t         *capture;     /* NULL: off */
+    ngx_http_kiro_limits_t          *limits;      /* fetched for this caller */
     ngx_msec_t                       first_token;
     ngx_uint_t                       attempts;
     ngx_uint_t                       retries;     /* with a delay */
@@ -328,6 +331,13 @@ ngx_http_kiro_peer_t *ngx_http_kiro_find_peer(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
 ngx_http_kiro_ctx_t *ngx_http_kiro_create_ctx(ngx_http_request_t *r);
 void ngx_http_kiro_ctx_cleanup(void *data);
+
+/* ngx_http_kiro_wait.c */
+typedef ngx_int_t (*ngx_http_kiro_wait_pt)(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+
+ngx_int_t ngx_http_kiro_wait(ngx_http_request_t *r, ngx_msec_t time,
+    ngx_http_kiro_wait_pt check, ngx_http_kiro_wait_pt answer);
 
 /* ngx_http_kiro_session.c */
 ngx_int_t ngx_http_kiro_session(ngx_http_request_t *r, kiro_str *session);

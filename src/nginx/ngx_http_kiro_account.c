@@ -97,6 +97,9 @@ static ngx_command_t  ngx_http_kiro_account_commands[] = {
     { ngx_string("models_interval"), 2, ngx_http_kiro_time_or_off, 0,
       offsetof(ngx_http_kiro_account_t, models_interval), NULL },
 
+    { ngx_string("usage_interval"), 2, ngx_http_kiro_time_or_off, 0,
+      offsetof(ngx_http_kiro_account_t, usage_interval), NULL },
+
     { ngx_string("cool_down"), 2, ngx_http_kiro_time_or_off, 0,
       offsetof(ngx_http_kiro_account_t, cool_down), NULL },
 
@@ -204,6 +207,7 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     account->refresh_timeout = NGX_CONF_UNSET_MSEC;
     account->token_timeout = NGX_CONF_UNSET_MSEC;
     account->models_interval = NGX_CONF_UNSET_MSEC;
+    account->usage_interval = NGX_CONF_UNSET_MSEC;
     account->cool_down = NGX_CONF_UNSET_MSEC;
     account->quota_retry = NGX_CONF_UNSET_MSEC;
     account->suspended_retry = NGX_CONF_UNSET_MSEC;
@@ -237,6 +241,16 @@ ngx_http_kiro_account_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_init_msec_value(account->refresh_timeout, 10000);
     ngx_conf_init_msec_value(account->token_timeout, 30000);
     ngx_conf_init_msec_value(account->models_interval, 1800000);
+
+    /* who keeps away from the management host does so altogether */
+
+    if (account->models_interval == 0
+        && account->usage_interval == NGX_CONF_UNSET_MSEC)
+    {
+        account->usage_interval = 0;
+    }
+
+    ngx_conf_init_msec_value(account->usage_interval, 300000);
     ngx_conf_init_msec_value(account->cool_down, 600000);
     ngx_conf_init_msec_value(account->quota_retry, 300000);
     ngx_conf_init_msec_value(account->suspended_retry, 3600000);

@@ -57,6 +57,7 @@ struct ngx_http_kiro_account_s {
     ngx_msec_t                       refresh_timeout;
     ngx_msec_t                       token_timeout;
     ngx_msec_t                       models_interval;  /* 0: off */
+    ngx_msec_t                       usage_interval;   /* 0: off */
     ngx_msec_t                       cool_down;   /* 0: off */
     ngx_msec_t                       quota_retry; /* 0: off */
     ngx_msec_t                       suspended_retry;  /* 0: off */
@@ -93,6 +94,7 @@ struct ngx_http_kiro_account_s {
     ngx_msec_t                       swept;
     ngx_http_kiro_refresh_t         *running;
     ngx_http_kiro_models_t          *fetching;
+    ngx_http_kiro_limits_t          *limits;
     ngx_http_kiro_lookup_t          *lookup;
     ngx_str_t                        catalogue;   /* copy of the zone's */
     ngx_atomic_uint_t                catalogue_version;

@@ -519,7 +519,9 @@ ngx_http_kiro_endpoint_management(ngx_conf_t *cf,
 
     ngx_http_kiro_source_view(account, &view);
 
-    if (account->models_interval == 0 && view.login == KIRO_LOGIN_API_KEY) {
+    if (account->models_interval == 0 && account->usage_interval == 0
+        && view.login == KIRO_LOGIN_API_KEY)
+    {
         return NGX_OK;
     }
 

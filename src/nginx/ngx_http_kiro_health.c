@@ -335,6 +335,11 @@ ngx_http_kiro_health_account(u_char *p, u_char *last,
                          (view->left + 999) / 1000);
     }
 
+    if (view->resets_at) {
+        p = ngx_slprintf(p, last, ",\"quota_resets_at\":%L",
+                         view->resets_at / 1000);
+    }
+
     if (view->probe) {
         p = ngx_slprintf(p, last, ",\"probe\":true");
     }

@@ -78,6 +78,7 @@ ngx_http_kiro_metrics_handler(ngx_http_request_t *r)
     ngx_http_kiro_metrics_series(&m, stats);
     ngx_http_kiro_metrics_open(&m, stats);
     ngx_http_kiro_metrics_accounts(&m, &kmcf->accounts);
+    ngx_http_kiro_metrics_limits(&m, &kmcf->accounts);
 
     if (m.failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

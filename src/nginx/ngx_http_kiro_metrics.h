@@ -45,5 +45,9 @@ void ngx_http_kiro_metrics_series(ngx_http_kiro_metrics_t *m,
 void ngx_http_kiro_metrics_accounts(ngx_http_kiro_metrics_t *m,
     ngx_array_t *accounts);
 
+/* ngx_http_kiro_metrics_limits.c */
+void ngx_http_kiro_metrics_limits(ngx_http_kiro_metrics_t *m,
+    ngx_array_t *accounts);
+
 
 #endif /* _NGX_HTTP_KIRO_METRICS_H_INCLUDED_ */

@@ -23,7 +23,6 @@
 #define NGX_HTTP_KIRO_MODELS_RETRY        5000    /* ms, doubled by each failure */
 #define NGX_HTTP_KIRO_MODELS_RETRY_MAX    600000  /* ms */
 #define NGX_HTTP_KIRO_MODELS_WAIT         2000    /* ms, GET models */
-#define NGX_HTTP_KIRO_MODELS_POLL         25      /* ms */
 #define NGX_HTTP_KIRO_MODELS_ANSWER       16384   /* bytes, first try */
 
 
@@ -42,15 +41,6 @@ struct ngx_http_kiro_models_s {
 };
 
 
-/* a client that waits for a fetch */
-
-typedef struct {
-    ngx_http_request_t        *request;
-    ngx_msec_t                 deadline;
-    ngx_event_t                event;
-} ngx_http_kiro_models_wait_t;
-
-
 static ngx_uint_t ngx_http_kiro_models_due(ngx_http_kiro_account_t *account);
 static ngx_int_t ngx_http_kiro_models_lease(ngx_http_kiro_account_t *account,
     ngx_http_kiro_models_t *job);
@@ -62,10 +52,10 @@ static void ngx_http_kiro_models_failed(ngx_http_kiro_models_t *job,
     const char *why, ngx_uint_t refused);
 static void ngx_http_kiro_models_end(ngx_http_kiro_models_t *job);
 
+static ngx_int_t ngx_http_kiro_models_check(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
 static ngx_int_t ngx_http_kiro_models_answer(ngx_http_request_t *r,
     ngx_http_kiro_ctx_t *ctx);
-static void ngx_http_kiro_models_wait_handler(ngx_event_t *ev);
-static void ngx_http_kiro_models_wait_cleanup(void *data);
 
 
 /*
@@ -539,11 +529,8 @@ ngx_http_kiro_models_abort(ngx_http_kiro_account_t *account)
 ngx_int_t
 ngx_http_kiro_models(ngx_http_request_t *r)
 {
-    ngx_int_t                     rc;
-    ngx_connection_t             *c;
-    ngx_http_cleanup_t           *cln;
-    ngx_http_kiro_ctx_t          *ctx;
-    ngx_http_kiro_models_wait_t  *wait;
+    ngx_int_t             rc;
+    ngx_http_kiro_ctx_t  *ctx;
 
     rc = ngx_http_discard_request_body(r);
 
@@ -559,88 +546,18 @@ ngx_http_kiro_models(ngx_http_request_t *r)
         return ngx_http_kiro_send_failure(r, ctx, &ctx->failure);
     }
 
-    if (ngx_http_kiro_models_refresh(ctx->peer->account) != NGX_AGAIN) {
-        return ngx_http_kiro_models_answer(r, ctx);
-    }
-
     /* somebody looks at the list: better a moment later than an old one */
 
-    cln = ngx_http_cleanup_add(r, sizeof(ngx_http_kiro_models_wait_t));
-    if (cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    wait = cln->data;
-
-    ngx_memzero(wait, sizeof(ngx_http_kiro_models_wait_t));
-
-    wait->request = r;
-    wait->deadline = ngx_current_msec + NGX_HTTP_KIRO_MODELS_WAIT;
-    wait->event.handler = ngx_http_kiro_models_wait_handler;
-    wait->event.data = wait;
-    wait->event.log = r->connection->log;
-
-    cln->handler = ngx_http_kiro_models_wait_cleanup;
-
-    ngx_add_timer(&wait->event, NGX_HTTP_KIRO_MODELS_POLL);
-
-    c = r->connection;
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    /* edge triggered: what came before is not told again */
-
-    if (c->read->ready || c->read->pending_eof) {
-        ngx_post_event(c->read, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_kiro_wait(r, NGX_HTTP_KIRO_MODELS_WAIT,
+                              ngx_http_kiro_models_check,
+                              ngx_http_kiro_models_answer);
 }
 
 
-static void
-ngx_http_kiro_models_wait_handler(ngx_event_t *ev)
+static ngx_int_t
+ngx_http_kiro_models_check(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
 {
-    ngx_connection_t             *c;
-    ngx_http_request_t           *r;
-    ngx_http_kiro_ctx_t          *ctx;
-    ngx_http_kiro_models_wait_t  *wait;
-
-    wait = ev->data;
-    r = wait->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_kiro_module);
-
-    if ((ngx_msec_int_t) (wait->deadline - ngx_current_msec) > 0
-        && ngx_http_kiro_models_refresh(ctx->peer->account) == NGX_AGAIN)
-    {
-        ngx_add_timer(ev, NGX_HTTP_KIRO_MODELS_POLL);
-        return;
-    }
-
-    ngx_http_finalize_request(r, ngx_http_kiro_models_answer(r, ctx));
-
-    ngx_http_run_posted_requests(c);
-}
-
-
-static void
-ngx_http_kiro_models_wait_cleanup(void *data)
-{
-    ngx_http_kiro_models_wait_t *wait = data;
-
-    if (wait->event.timer_set) {
-        ngx_del_timer(&wait->event);
-    }
+    return ngx_http_kiro_models_refresh(ctx->peer->account);
 }
 
 

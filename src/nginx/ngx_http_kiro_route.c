@@ -7,6 +7,7 @@
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_error.h"
 #include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_limits.h"
 #include "ngx_http_kiro_models.h"
 
 
@@ -51,7 +52,7 @@ static ngx_http_kiro_route_t  ngx_http_kiro_routes[] = {
       ngx_http_kiro_models, 1 },
 
     { ngx_string("usage"), NGX_HTTP_KIRO_GET, KIRO_API_OPENAI_CHAT,
-      NULL, 0 },
+      ngx_http_kiro_limits, 0 },
 
     { ngx_null_string, 0, 0, NULL, 0 }
 };

@@ -8,12 +8,14 @@
 
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_account.h"
+#include "ngx_http_kiro_limits.h"
 #include "ngx_http_kiro_state.h"
 #include "ngx_http_kiro_token.h"
 #include "ngx_http_kiro_zone.h"
 
 
 #define NGX_HTTP_KIRO_QUOTA_MAX      3600000  /* ms, quota_retry grows to it */
+#define NGX_HTTP_KIRO_QUOTA_SLACK    1000     /* ms, behind the day it comes back */
 
 /* a longer delay of a plain 429 is not believed: no probe would end it */
 
@@ -43,7 +45,7 @@ static ngx_int_t ngx_http_kiro_hold_look(ngx_http_kiro_account_t *account,
     ngx_uint_t own, ngx_msec_t *left);
 static ngx_uint_t ngx_http_kiro_hold_probed(ngx_http_kiro_hold_t *hold);
 static void ngx_http_kiro_hold_failure(kiro_failure *f, ngx_int_t rc,
-    ngx_msec_t left);
+    ngx_msec_t left, int64_t resets_at);
 static void ngx_http_kiro_hold(ngx_http_kiro_ctx_t *ctx, ngx_msec_t time);
 static void ngx_http_kiro_hold_reason(ngx_http_kiro_account_t *account,
     ngx_uint_t token, ngx_int_t profile, ngx_http_kiro_hold_row_t *row,
@@ -89,6 +91,7 @@ char  *ngx_http_kiro_state_names[] = {
 ngx_int_t
 ngx_http_kiro_state_check(ngx_http_kiro_account_t *account, kiro_failure *f)
 {
+    int64_t                resets_at;
     ngx_int_t              rc;
     ngx_msec_t             left;
     ngx_http_kiro_hold_t  *hold;
@@ -120,9 +123,11 @@ ngx_http_kiro_state_check(ngx_http_kiro_account_t *account, kiro_failure *f)
         *f = hold->failure;
     }
 
+    resets_at = hold->resets_at;
+
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
-    ngx_http_kiro_hold_failure(f, rc, left);
+    ngx_http_kiro_hold_failure(f, rc, left, resets_at);
 
     return rc;
 }
@@ -136,6 +141,7 @@ ngx_http_kiro_state_check(ngx_http_kiro_account_t *account, kiro_failure *f)
 ngx_int_t
 ngx_http_kiro_state_enter(ngx_http_kiro_ctx_t *ctx)
 {
+    int64_t                   resets_at;
     ngx_int_t                 rc;
     ngx_msec_t                left, lease;
     ngx_atomic_uint_t         before;
@@ -183,9 +189,11 @@ ngx_http_kiro_state_enter(ngx_http_kiro_ctx_t *ctx)
         }
     }
 
+    resets_at = hold->resets_at;
+
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
-    ngx_http_kiro_hold_failure(&ctx->failure, rc, left);
+    ngx_http_kiro_hold_failure(&ctx->failure, rc, left, resets_at);
 
     ctx->held = (rc != NGX_OK);
 
@@ -255,10 +263,29 @@ ngx_http_kiro_hold_probed(ngx_http_kiro_hold_t *hold)
 
 
 static void
-ngx_http_kiro_hold_failure(kiro_failure *f, ngx_int_t rc, ngx_msec_t left)
+ngx_http_kiro_hold_failure(kiro_failure *f, ngx_int_t rc, ngx_msec_t left,
+    int64_t resets_at)
 {
+    size_t    len;
+    ngx_tm_t  tm;
+
     if (rc == NGX_OK) {
         return;
+    }
+
+    len = ngx_strlen(f->message);
+
+    if (f->account_state == KIRO_ACCOUNT_EXHAUSTED
+        && resets_at > ngx_http_kiro_now()
+        && len + sizeof(" It comes back on 2026-12-01 00:00 UTC.")
+           <= sizeof(f->message))
+    {
+        ngx_gmtime((time_t) (resets_at / 1000), &tm);
+
+        ngx_sprintf((u_char *) f->message + len,
+                    " It comes back on %04d-%02d-%02d %02d:%02d UTC.%Z",
+                    tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                    tm.ngx_tm_hour, tm.ngx_tm_min);
     }
 
     f->retry = (rc == NGX_AGAIN) ? KIRO_RETRY_BACKOFF : KIRO_RETRY_NEVER;
@@ -356,6 +383,7 @@ ngx_http_kiro_state_refused(ngx_http_kiro_ctx_t *ctx)
 static void
 ngx_http_kiro_hold(ngx_http_kiro_ctx_t *ctx, ngx_msec_t time)
 {
+    int64_t                    now, resets_at;
     ngx_msec_t                 until, named;
     ngx_uint_t                 same, level;
     kiro_failure              *f;
@@ -367,6 +395,8 @@ ngx_http_kiro_hold(ngx_http_kiro_ctx_t *ctx, ngx_msec_t time)
     account = ctx->peer->account;
     hold = &account->slot->hold;
     row = &ngx_http_kiro_hold_rows[f->account_state];
+    now = ngx_http_kiro_now();
+    resets_at = 0;
 
     named = row->probe ? f->retry_after_ms
                        : ngx_min(f->retry_after_ms, NGX_HTTP_KIRO_THROTTLE_MAX);
@@ -405,9 +435,20 @@ ngx_http_kiro_hold(ngx_http_kiro_ctx_t *ctx, ngx_msec_t time)
 
     if (named) {
         time = named;
+
+    } else if (f->account_state == KIRO_ACCOUNT_EXHAUSTED
+               && account->slot->limits.valid)
+    {
+        resets_at = kiro_usage_resets_at(&account->slot->limits.limits, now);
+
+        if (resets_at) {
+            time = ngx_min((int64_t) time,
+                           resets_at - now + NGX_HTTP_KIRO_QUOTA_SLACK);
+        }
     }
 
     hold->state = f->account_state;
+    hold->resets_at = resets_at;
     hold->until = ngx_current_msec + time;
     hold->failure = *f;
     hold->probing = 0;
@@ -431,6 +472,78 @@ ngx_http_kiro_hold(ngx_http_kiro_ctx_t *ctx, ngx_msec_t time)
                   "kiro_account \"%V\": %s%s; its requests are refused for %T s, "
                   "then one is tried", &account->name, row->why,
                   same ? " still" : "", (time_t) ((time + 999) / 1000));
+
+    if (f->account_state == KIRO_ACCOUNT_EXHAUSTED && !named) {
+        ngx_http_kiro_limits_doubt(account);
+    }
+}
+
+
+/*
+ * What the service tells of the limits while a quota is used up, and it did not
+ * name a time before: when it comes back, or that there is something again.
+ */
+
+void
+ngx_http_kiro_state_limits(ngx_http_kiro_account_t *account,
+    kiro_usage_limits *limits)
+{
+    int64_t                now, before, resets_at;
+    ngx_tm_t               tm;
+    ngx_msec_int_t         left;
+    ngx_http_kiro_hold_t  *hold;
+
+    hold = &account->slot->hold;
+
+    if (hold->state != KIRO_ACCOUNT_EXHAUSTED) {
+        return;
+    }
+
+    now = ngx_http_kiro_now();
+    resets_at = kiro_usage_resets_at(limits, now);
+
+    ngx_shmtx_lock(&account->zone->shpool->mutex);
+
+    if (hold->state != KIRO_ACCOUNT_EXHAUSTED || hold->failure.retry_after_ms) {
+        ngx_shmtx_unlock(&account->zone->shpool->mutex);
+        return;
+    }
+
+    before = hold->resets_at;
+    hold->resets_at = resets_at;
+
+    left = (ngx_msec_int_t) (hold->until - ngx_current_msec);
+
+    if (resets_at
+        && (int64_t) left > resets_at - now + NGX_HTTP_KIRO_QUOTA_SLACK)
+    {
+        hold->until = ngx_current_msec + (ngx_msec_t) (resets_at - now)
+                      + NGX_HTTP_KIRO_QUOTA_SLACK;
+    }
+
+    /* a new month, or more was bought: the next request finds out */
+
+    if (before && resets_at == 0 && left > 0) {
+        hold->until = ngx_current_msec;
+    }
+
+    ngx_shmtx_unlock(&account->zone->shpool->mutex);
+
+    if (resets_at && resets_at != before) {
+        ngx_gmtime((time_t) (resets_at / 1000), &tm);
+
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "kiro_account \"%V\": its quota comes back on "
+                      "%04d-%02d-%02d %02d:%02d UTC", &account->name,
+                      tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                      tm.ngx_tm_hour, tm.ngx_tm_min);
+
+    } else if (before && resets_at == 0) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "kiro_account \"%V\": there is something left of its "
+                      "quota again, the next request is tried",
+                      &account->name);
+    }
 }
 
 
@@ -489,6 +602,7 @@ void
 ngx_http_kiro_state_reset(ngx_http_kiro_hold_t *hold)
 {
     hold->state = KIRO_ACCOUNT_OK;
+    hold->resets_at = 0;
     hold->fails = 0;
     hold->probing = 0;
     hold->refusals = 0;
@@ -571,6 +685,7 @@ ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
     row = &ngx_http_kiro_hold_rows[state];
 
     view->left = left;
+    view->resets_at = state == KIRO_ACCOUNT_EXHAUSTED ? hold->resets_at : 0;
     view->probe = (row->probe && left == 0);
     view->error = hold->failure.kind;
 

@@ -23,6 +23,7 @@ typedef struct {
     ngx_pid_t                        probe_pid;
     ngx_msec_t                       probe_deadline;
     ngx_atomic_t                     refusals;    /* in a row, no delay named */
+    int64_t                          resets_at;   /* Unix ms: of a quota, or 0 */
     kiro_failure                     failure;     /* the last one */
 } ngx_http_kiro_hold_t;
 
@@ -30,6 +31,7 @@ typedef struct {
 typedef struct {
     char                            *name;
     ngx_msec_t                       left;        /* 0: until it is tried */
+    int64_t                          resets_at;   /* Unix ms: of a quota, or 0 */
     kiro_failure_kind                error;       /* the last one */
     ngx_uint_t                       probe;       /* the next request is one */
     ngx_uint_t                       usable;
@@ -48,6 +50,8 @@ void ngx_http_kiro_state_failed(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_state_refused(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_state_good(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_state_leave(ngx_http_kiro_ctx_t *ctx);
+void ngx_http_kiro_state_limits(ngx_http_kiro_account_t *account,
+    kiro_usage_limits *limits);
 void ngx_http_kiro_state_reset(ngx_http_kiro_hold_t *hold);
 void ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
     ngx_http_kiro_state_view_t *view);

@@ -8,6 +8,7 @@
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_exchange.h"
+#include "ngx_http_kiro_limits.h"
 #include "ngx_http_kiro_models.h"
 #include "ngx_http_kiro_poll.h"
 #include "ngx_http_kiro_profile.h"
@@ -392,6 +393,8 @@ ngx_http_kiro_token_publish(ngx_http_kiro_account_t *account,
         slot->models.due = ngx_current_msec;
         slot->models.fails = 0;
 
+        ngx_http_kiro_limits_forget(slot);
+
         /* ... and what the service refused the other one */
 
         ngx_http_kiro_state_reset(&slot->hold);
@@ -561,6 +564,7 @@ ngx_http_kiro_token_exit_worker(ngx_cycle_t *cycle)
         }
 
         ngx_http_kiro_models_abort(account[i]);
+        ngx_http_kiro_limits_abort(account[i]);
         ngx_http_kiro_profile_abort(account[i]);
         ngx_http_kiro_refresh_leave(account[i], deadline);
     }

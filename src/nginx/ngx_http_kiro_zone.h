@@ -10,6 +10,7 @@
 
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_lease.h"
+#include "ngx_http_kiro_limits.h"
 #include "ngx_http_kiro_models.h"
 #include "ngx_http_kiro_profile.h"
 #include "ngx_http_kiro_queue.h"
@@ -84,6 +85,7 @@ struct ngx_http_kiro_slot_s {
 
     ngx_http_kiro_hold_t             hold;
     ngx_http_kiro_list_t             models;
+    ngx_http_kiro_known_limits_t     limits;
     ngx_http_kiro_profile_t          profile;
     ngx_http_kiro_calls_t            calls;
 

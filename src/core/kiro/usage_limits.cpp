@@ -303,12 +303,15 @@ kiro_status read_usage(int status, std::string_view error_type, std::string_view
 }
 
 int64_t usage_resets_at(const Limits &limits, int64_t now) {
-    int64_t next = limits.resets_at > now ? limits.resets_at : 0;
-    for (const Resource &resource : limits.resources) {
-        const bool told = &resource < limits.resources + limits.nresources && resource.resets_at > now;
-        // One that has something left is not what is waited for.
-        if (told && !(resource.used < resource.limit))
-            next = std::max(next, resource.resets_at);
+    const bool overage = text(limits.overage) == "ENABLED";
+    int64_t next = 0;
+    for (uint32_t i = 0; i < std::min<uint32_t>(limits.nresources, KIRO_USAGE_RESOURCES); i++) {
+        const Resource &resource = limits.resources[i];
+        const bool used_up =
+            resource.used >= resource.limit && (!overage || resource.overage_used >= resource.overage_limit);
+        const int64_t at = resource.resets_at != 0 ? resource.resets_at : limits.resets_at;
+        if (used_up && at > now)
+            next = std::max(next, at);
     }
     return next;
 }
