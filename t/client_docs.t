@@ -265,8 +265,23 @@ client('cursor', sub {
     );
     $r = $post->({ model => 'my-sonnet', messages => \@blocks, stream => true, %flat });
     like($t->openai_stream($r, q{Anthropic's blocks})->{text}, qr/rain/, 'the result arrived');
-    $r = $post->({ model => 'my-sonnet', input => [ { role => 'user', content => hello() } ], stream => true, tools => [ { type => 'function', name => 'get_weather', parameters => \%weather } ] });
-    $t->error_shape($r, 'openai', 400, 'a request of the other API is refused, as the page says');
+
+    # The agent: the body of a Responses request, answered by Chat Completions.
+    my $patch = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch\n";
+    my @agent = (stream => true, store => false, include => ['reasoning.encrypted_content'], stream_options => { include_usage => true }, tools => [
+        { type => 'function', name => 'Shell', parameters => { type => 'object', properties => { command => { type => 'string' } } } },
+        { type => 'custom', name => 'ApplyPatch', description => 'Edits files.', format => { type => 'grammar', syntax => 'lark', definition => 'start: hunk' } },
+    ]);
+    my @input = ({ role => 'system', content => 'You are an agent.' },
+        { role => 'user', content => [ { type => 'input_text', text => scripted({ tools => [ { name => 'ApplyPatch', input => { input => $patch }, split => 5 } ] }) } ] });
+    $r = $post->({ model => 'my-sonnet', input => \@input, @agent });
+    my ($made) = @{ $t->openai_stream($r, 'the agent', usage => 1, freeform => 'ApplyPatch')->{tools} };
+    is($made->{name}, 'ApplyPatch', 'the agent: a function by its name');
+    is($made->{arguments}, $patch, 'the agent: the text as it is');
+    unlike($r->{body}, qr/"custom"/, 'the agent: no call of another kind');
+    push @input, { type => 'function_call', call_id => $made->{id}, name => 'ApplyPatch', arguments => $patch }, { type => 'function_call_output', call_id => $made->{id}, output => 'patched' };
+    $r = $post->({ model => 'my-sonnet', input => \@input, @agent });
+    like($t->openai_stream($r, 'the agent, a result', usage => 1)->{text}, qr/patched/, 'the agent: the result arrived');
 });
 
 client('open-webui', sub {

@@ -207,4 +207,27 @@ TEST(ChatReply, FreeformToolsAreCustomCalls) {
         stream.npos);
 }
 
+// Cursor declares them flat, or posts the body of a Responses request, and knows function calls only.
+TEST(ChatReply, FreeformToolsDeclaredFlatAreFunctionCalls) {
+    for (
+        const char *body :
+        {R"({"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"custom","name":"patch"}]})",
+         R"({"model":"m","input":"x","tools":[{"type":"custom","name":"patch"}]})"}) {
+        SCOPED_TRACE(body);
+        ClientRequest request(KIRO_API_OPENAI_CHAT);
+        ASSERT_TRUE(request.parse(body));
+        const std::string bytes = call("c1", "patch", R"({\"input\":\"a\\n\\\"b\"})") + test::tail();
+        const std::string object = answer(request, kChatObject, bytes);
+        EXPECT_NE(
+            object.find(R"({"id":"c1","type":"function","function":{"name":"patch","arguments":"a\n\"b"}})"),
+            object.npos)
+            << object;
+        const std::string stream = answer(request, kChatStream, bytes);
+        EXPECT_NE(stream.find(R"("type":"function","function":{"name":"patch","arguments":""}})"),
+                  stream.npos)
+            << stream;
+        EXPECT_NE(stream.find(R"({"index":0,"function":{"arguments":"a\n\"b"}})"), stream.npos);
+    }
+}
+
 } // namespace

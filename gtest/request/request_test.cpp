@@ -84,6 +84,21 @@ TEST(Request, ReplyContext) {
         R"({"model":"m","functions":[{"name":"f"}],"messages":[{"role":"user","content":"x"}]})"));
     EXPECT_TRUE(kiro::chat::reply_context(*request.request).legacy_functions);
 
+    // the form of Responses
+    ASSERT_TRUE(
+        request.parse(R"({"model":"m","input":"x","stream":true,"stream_options":{"include_usage":true},
+        "tools":[{"type":"web_search"}],"include":["reasoning.encrypted_content"]})"));
+    context = kiro::chat::reply_context(*request.request);
+    EXPECT_TRUE(context.include_usage);
+    EXPECT_TRUE(context.functions_only);
+    EXPECT_TRUE(context.reasoning);
+    EXPECT_TRUE(context.search_query.empty());
+    EXPECT_TRUE(context.echo.empty());
+    EXPECT_FALSE(request.parse(R"({"model":"m","messages":[],"input":"x"})"));
+    EXPECT_STREQ(request.failure.param, "messages");
+    EXPECT_FALSE(request.parse(R"({"model":"m","input":[{"role":"user","content":7}]})"));
+    EXPECT_STREQ(request.failure.param, "input[0].content");
+
     ClientRequest anthropic(KIRO_API_ANTHROPIC);
     ASSERT_TRUE(anthropic.parse(R"({"model":"m","messages":[{"role":"user","content":"x"}]})"));
     EXPECT_FALSE(kiro::chat::reply_context(*anthropic.request).reasoning);

@@ -236,6 +236,7 @@ ReplyContext reply_context(const kiro_request &request) noexcept {
     ReplyContext context;
     context.include_usage = request.conversation.include_usage;
     context.legacy_functions = request.conversation.legacy_functions;
+    context.functions_only = request.conversation.functions_only;
     context.reasoning = request.conversation.reasoning;
     context.context_window = request.upstream.facts.context;
     context.input_tokens = {request.upstream.input_tokens, &request.counted};

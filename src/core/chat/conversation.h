@@ -115,6 +115,7 @@ struct Conversation {
     bool stream = false;
     bool include_usage = false;    // a stream ends with usage
     bool legacy_functions = false; // tools came as OpenAI's `functions`
+    bool functions_only = false;   // OpenAI Chat: calls of freeform tools too are functions'
     bool reasoning = true;         // the client wants to see reasoning
     Thinking thinking;
     OutputFormat output;

@@ -34,6 +34,7 @@ struct InputTokens {
 struct ReplyContext {
     bool include_usage = false;       // OpenAI: stream_options.include_usage
     bool legacy_functions = false;    // OpenAI: the request used `functions`, not `tools`
+    bool functions_only = false;      // OpenAI Chat: the client knows no calls of freeform tools
     bool reasoning = true;            // the client wants to see reasoning
     std::uint64_t context_window = 0; // tokens, 0: unknown
     InputTokens input_tokens;

@@ -67,7 +67,8 @@ string_view stop_word(chat::Stop stop, bool legacy_functions) noexcept {
 StreamWriter::StreamWriter(const chat::ReplyHead &head, const chat::ReplyContext &context)
     : prefix_(envelope("data: ", head, "chat.completion.chunk")), delta_(prefix_ + R"({"index":0,"delta":)"),
       text_(delta_ + R"({"content":")"), reasoning_(delta_ + R"({"reasoning_content":")"),
-      include_usage_(context.include_usage), legacy_functions_(context.legacy_functions) {}
+      include_usage_(context.include_usage), legacy_functions_(context.legacy_functions),
+      functions_only_(context.functions_only) {}
 
 string_view StreamWriter::stop_word(chat::Stop stop) const noexcept {
     return openai_chat::stop_word(stop, legacy_functions_);
@@ -105,7 +106,7 @@ void StreamWriter::add(const chat::CallStart &event, std::string &out) {
         }
         return;
     }
-    const CallWords words = words_of(event.freeform);
+    const CallWords words = words_of(event.freeform && !functions_only_);
     input_.assign(delta_).append(R"({"tool_calls":[{"index":)");
     json::append_uint(input_, index);
     out.append(input_).append(R"(,"id":")").append(event.id).append(R"(","type":")").append(words.type);
@@ -156,7 +157,8 @@ void StreamWriter::ping(std::string &out) {
 }
 
 Collector::Collector(const chat::ReplyHead &head, const chat::ReplyContext &context)
-    : prefix_(envelope("", head, "chat.completion")), legacy_functions_(context.legacy_functions) {}
+    : prefix_(envelope("", head, "chat.completion")), legacy_functions_(context.legacy_functions),
+      functions_only_(context.functions_only) {}
 
 string_view Collector::stop_word(chat::Stop stop) const noexcept {
     return openai_chat::stop_word(stop, legacy_functions_);
@@ -170,7 +172,7 @@ void Collector::add(const chat::FinishedCall &event) {
         }
         return;
     }
-    const CallWords words = words_of(event.freeform);
+    const CallWords words = words_of(event.freeform && !functions_only_);
     calls_.append(calls_.empty() ? "" : ",").append(R"({"id":")").append(event.id);
     calls_.append(R"(","type":")").append(words.type).append(R"(",")").append(words.type);
     calls_.append(R"(":{"name":")").append(event.name).append(R"(",")").append(words.input);

@@ -46,6 +46,7 @@ private:
     std::uint64_t calls_ = 0;
     bool include_usage_;
     bool legacy_functions_;
+    bool functions_only_;
     bool begun_ = false;
 };
 
@@ -76,6 +77,7 @@ private:
     std::string reasoning_;
     std::string calls_; // the elements of tool_calls, or the legacy call
     bool legacy_functions_;
+    bool functions_only_;
 };
 
 } // namespace kiro::openai_chat

@@ -1,5 +1,6 @@
 #include "core/openai_chat/request.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 
@@ -9,6 +10,7 @@
 #include "core/chat/scalars.h"
 #include "core/chat/thinking.h"
 #include "core/openai_chat/tools.h"
+#include "core/openai_responses/request.h"
 
 namespace kiro::openai_chat {
 
@@ -330,15 +332,13 @@ bool read_thinking_key(std::string_view key, Value &value, const Path &root, Thi
     return false;
 }
 
-} // namespace
-
-chat::Conversation read_request(Value root) {
+chat::Conversation read_chat_form(Value root) {
     const Path top;
     chat::Conversation out;
     Field model, prompt_cache_key;
     bool has_messages = false, has_tools = false, has_choice = false;
     uint64_t max_tokens = 0; // by its old name
-    std::vector<chat::Tool> functions;
+    Tools tools, functions;
     chat::ToolChoice choice, function_call;
     ThinkingWishes wishes;
 
@@ -355,7 +355,7 @@ chat::Conversation read_request(Value root) {
             out.include_usage = include_usage_of(value, top["stream_options"]);
         } else if (key == "tools") {
             has_tools = !value.is_null();
-            out.tools = read_tools(value, top["tools"]);
+            tools = read_tools(value, top["tools"]);
         } else if (key == "functions") {
             functions = read_tools(value, top["functions"]);
         } else if (key == "tool_choice") {
@@ -396,13 +396,69 @@ chat::Conversation read_request(Value root) {
     out.model = chat::optional_string(model, top["model"]);
     if (prompt_cache_key.type == Type::string)
         out.session = prompt_cache_key.raw;
-    if (!has_tools && !functions.empty()) {
-        out.tools = std::move(functions);
+    if (!has_tools && !functions.tools.empty()) {
+        tools = std::move(functions);
         out.legacy_functions = true;
     }
+    out.tools = std::move(tools.tools);
+    out.functions_only = tools.flat_freeform;
     if (!has_choice)
         choice = std::move(function_call);
     chat::apply_tool_choice(choice, out);
+    return out;
+}
+
+// Cursor's agent posts the body of a Responses request, and reads Chat Completions.
+bool has_responses_form(const Value &root) {
+    bool messages = false, input = false;
+    root.members([&](std::string_view key, const Value &value) {
+        messages |= key == "messages" && !value.is_null();
+        input |= key == "input" && !value.is_null();
+    });
+    return input && !messages;
+}
+
+chat::Conversation read_responses_form(Value root) {
+    const Path top;
+    chat::Conversation out = openai_responses::read_request(root);
+    root.members([&](std::string_view key, Value value) {
+        if (key == "stream_options")
+            out.include_usage = include_usage_of(value, top["stream_options"]);
+    });
+    out.reasoning = out.thinking.mode != chat::ThinkingMode::off;
+    out.thinking.omitted = false;
+    out.web_search = false; // there is no place for what it finds
+    out.echo = {};
+    out.functions_only = true;
+    return out;
+}
+
+// Calls of freeform tools that were told as functions' come back as such, their text in place of arguments.
+void restore_texts(chat::Conversation &out) {
+    constexpr std::string_view before = R"({"arguments":")", behind = R"("})"; // of what is no JSON
+    for (chat::Message &message : out.messages) {
+        for (chat::Block &block : message.blocks) {
+            auto *call = std::get_if<chat::ToolCall>(&block);
+            if (call == nullptr || !call->input.starts_with(before) || !call->input.ends_with(behind))
+                continue;
+            const auto is_it = [&](const chat::Tool &tool) {
+                return tool.freeform && tool.name == call->name;
+            };
+            if (std::any_of(out.tools.begin(), out.tools.end(), is_it)) {
+                Raw text =
+                    call->input.substr(before.size(), call->input.size() - before.size() - behind.size());
+                call->input = chat::input_of_text(text, out.arena);
+            }
+        }
+    }
+}
+
+} // namespace
+
+chat::Conversation read_request(Value root) {
+    chat::Conversation out = has_responses_form(root) ? read_responses_form(root) : read_chat_form(root);
+    if (out.functions_only)
+        restore_texts(out);
     return out;
 }
 

@@ -54,7 +54,7 @@ chat::Tool tool_of(const Definition &definition, const Path &path, bool freeform
     return tool;
 }
 
-chat::Tool read_tool(Value &value, const Path &path) {
+chat::Tool read_tool(Value &value, const Path &path, bool &flat_freeform) {
     if (!value.is_object())
         chat::wrong_type(path, "an object", value.type());
     Field type;
@@ -86,7 +86,9 @@ chat::Tool read_tool(Value &value, const Path &path) {
         chat::unsupported(path["type"], "tool type " + chat::quoted(kind) + " is not supported");
     if (!flat.name.present())
         chat::missing(path[kind == "custom" ? "custom" : "function"]);
-    return tool_of(flat, path, kind == "custom" && !flat.schema.present());
+    const bool freeform = kind == "custom" && !flat.schema.present();
+    flat_freeform |= freeform;
+    return tool_of(flat, path, freeform);
 }
 
 // tool_choice, or an entry of its list of tools.
@@ -168,17 +170,17 @@ chat::ToolChoice allowed_tools(const Choice &choice, const Path &path) {
 
 } // namespace
 
-std::vector<chat::Tool> read_tools(Value &value, const Path &path) {
-    std::vector<chat::Tool> tools;
+Tools read_tools(Value &value, const Path &path) {
+    Tools out;
     if (value.is_null())
-        return tools;
+        return out;
     if (!value.is_array())
         chat::wrong_type(path, "an array", value.type());
     value.items([&](size_t i, Value item) {
         Path at = path[i];
-        tools.push_back(read_tool(item, at));
+        out.tools.push_back(read_tool(item, at, out.flat_freeform));
     });
-    return tools;
+    return out;
 }
 
 chat::ToolChoice read_tool_choice(Value &value, const Path &path) {

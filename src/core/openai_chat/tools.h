@@ -8,7 +8,12 @@
 
 namespace kiro::openai_chat {
 
-std::vector<chat::Tool> read_tools(json::Value &value, const chat::Path &path);
+struct Tools {
+    std::vector<chat::Tool> tools;
+    bool flat_freeform = false; // a freeform tool is declared as Responses does it
+};
+
+Tools read_tools(json::Value &value, const chat::Path &path);
 
 chat::ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
 

@@ -108,6 +108,7 @@ sub _cut_ends {
 sub _is_int { return defined $_[0] && !ref $_[0] && $_[0] =~ /^\d+$/ }
 
 # {text, reasoning, tools => [{id,name,arguments}], finish, usage, error, done, id, model, texts => [[at, text]], faults}
+# Option "freeform": the function whose arguments are a text.
 sub check_openai {
     my ($body, %o) = @_;
     my @faults;
@@ -189,7 +190,7 @@ sub check_openai {
         $t->{input} = $v;
         next if _is_cut(\%s, \%o, $t, $v);
         push @faults, "arguments of $t->{name} are no object: $t->{arguments}"
-            unless ref $v eq 'HASH' || $s{error};
+            unless ref $v eq 'HASH' || $s{error} || ($o{freeform} // '') eq $t->{name};
     }
     $s{tools} = [ grep { ref $_->{input} eq 'HASH' } @{ $s{tools} } ] if $s{cut};
     _cut_ends(\%s, $s{finish}, \@faults);
