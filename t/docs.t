@@ -126,6 +126,9 @@ for my $section ($docs =~ /^### (.*?)(?=^##|\z)/msg) {
     is(join(', ', $section =~ /^    Syntax:  (\w+)/mg), $title, "$title: its entries");
 }
 
+my ($contents) = $docs =~ /\A(.*?)^## /ms;
+is_deeply([ grep { index($contents, "[`$_`](#") < 0 } sort keys %entry ], [], 'each is in the table of contents');
+
 # --- inside the block ------------------------------------------------------
 
 my %inside;
