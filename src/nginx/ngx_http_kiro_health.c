@@ -346,7 +346,7 @@ ngx_http_kiro_health_account(u_char *p, u_char *last,
 
     if (account->concurrency) {
 
-        ngx_http_kiro_queue_count(account, &running, &waiting);
+        ngx_http_kiro_ticket_count(account, &running, &waiting);
 
         p = ngx_slprintf(p, last, ",\"concurrency\":%ui,\"running\":%ui,"
                          "\"waiting\":%ui",

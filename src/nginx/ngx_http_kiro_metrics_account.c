@@ -376,7 +376,7 @@ ngx_http_kiro_metrics_running(u_char *p, u_char *last,
         return p;
     }
 
-    ngx_http_kiro_queue_count(account, &running, &waiting);
+    ngx_http_kiro_ticket_count(account, &running, &waiting);
 
     return ngx_slprintf(p, last, "%ui", running);
 }
@@ -392,7 +392,7 @@ ngx_http_kiro_metrics_waiting(u_char *p, u_char *last,
         return p;
     }
 
-    ngx_http_kiro_queue_count(account, &running, &waiting);
+    ngx_http_kiro_ticket_count(account, &running, &waiting);
 
     return ngx_slprintf(p, last, "%ui", waiting);
 }

@@ -1,11 +1,7 @@
 
 /*
- * kiro_concurrency: places for the calls of an account, over all workers.  Each
- * call, and each request that waits for one, has a ticket in the zone; whoever
- * gives a place back chooses the next ticket, and its worker finds it by looking.
- *
- * Nothing is counted or linked, so a worker that is killed at any instruction
- * leaves nothing that is half: a ticket is valid when its state was written.
+ * kiro_concurrency: requests that wait for a place among the calls of their
+ * account, in this worker.  Places are tickets in the zone.
  */
 
 
@@ -21,30 +17,15 @@
 
 #define NGX_HTTP_KIRO_QUEUE_POLL     20      /* ms, while somebody waits */
 #define NGX_HTTP_KIRO_QUEUE_SWEEP    1000    /* ms, dead workers are looked for */
-#define NGX_HTTP_KIRO_QUEUE_SPARE    64      /* tickets, see ..._queue_next() */
-#define NGX_HTTP_KIRO_QUEUE_MEMORY   256     /* grants */
-#define NGX_HTTP_KIRO_QUEUE_CLIENTS  1024    /* told apart */
-#define NGX_HTTP_KIRO_QUEUE_PIDS     64
-
 #define NGX_HTTP_KIRO_QUEUE_MAX      4096
 
 
 static ngx_int_t ngx_http_kiro_queue_take(ngx_http_kiro_account_t *account,
     ngx_http_kiro_ctx_t *ctx);
-static ngx_http_kiro_ticket_t *ngx_http_kiro_queue_find(
-    ngx_http_kiro_calls_t *calls, ngx_uint_t *running, ngx_uint_t *waiting);
-static void ngx_http_kiro_queue_grant(ngx_http_kiro_calls_t *calls,
-    ngx_uint_t most);
-static ngx_http_kiro_ticket_t *ngx_http_kiro_queue_next(
-    ngx_http_kiro_calls_t *calls);
-static void ngx_http_kiro_queue_return(ngx_http_kiro_calls_t *calls,
-    ngx_http_kiro_ticket_t *t);
 static ngx_uint_t ngx_http_kiro_queue_granted(ngx_http_kiro_ctx_t *ctx);
 static void ngx_http_kiro_queue_step_out(ngx_http_kiro_ctx_t *ctx);
 static void ngx_http_kiro_queue_busy(ngx_http_kiro_account_t *account,
     ngx_http_kiro_ctx_t *ctx, const char *why);
-static ngx_uint_t ngx_http_kiro_queue_sweep(ngx_http_kiro_account_t *account);
-static ngx_uint_t ngx_http_kiro_queue_own(ngx_http_kiro_account_t *account);
 static ngx_uint_t ngx_http_kiro_queue_wake(ngx_http_kiro_account_t *account);
 
 
@@ -122,60 +103,6 @@ ngx_http_kiro_concurrency(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 /*
- * Room for the tickets.  It only grows: workers of an older configuration have
- * tickets in it, and a newer one may still be rejected.
- */
-
-ngx_int_t
-ngx_http_kiro_queue_init(ngx_http_kiro_account_t *account)
-{
-    ngx_uint_t               n;
-    ngx_slab_pool_t         *shpool;
-    ngx_http_kiro_calls_t   *calls;
-    ngx_http_kiro_ticket_t  *tickets, *old;
-
-    if (account->concurrency == 0) {
-        return NGX_OK;
-    }
-
-    shpool = account->zone->shpool;
-    calls = &account->slot->calls;
-
-    n = account->concurrency + account->queue_size + NGX_HTTP_KIRO_QUEUE_SPARE;
-
-    if (n <= calls->ntickets) {
-        return NGX_OK;
-    }
-
-    tickets = ngx_slab_calloc(shpool, n * sizeof(ngx_http_kiro_ticket_t));
-    if (tickets == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_shmtx_lock(&shpool->mutex);
-
-    old = calls->tickets;
-
-    if (old) {
-        ngx_memcpy(tickets, old,
-                   calls->ntickets * sizeof(ngx_http_kiro_ticket_t));
-    }
-
-    calls->tickets = tickets;
-    ngx_memory_barrier();
-    calls->ntickets = n;
-
-    ngx_shmtx_unlock(&shpool->mutex);
-
-    if (old) {
-        ngx_slab_free(shpool, old);
-    }
-
-    return NGX_OK;
-}
-
-
-/*
  * NGX_OK: the request has a place; NGX_AGAIN: it waits for one and is woken;
  * NGX_ERROR: ctx->failure says that there is no room to wait.
  */
@@ -195,7 +122,7 @@ ngx_http_kiro_queue_enter(ngx_http_kiro_ctx_t *ctx)
 
     rc = ngx_http_kiro_queue_take(account, ctx);
 
-    if (rc == NGX_BUSY && ngx_http_kiro_queue_sweep(account)) {
+    if (rc == NGX_BUSY && ngx_http_kiro_ticket_sweep(account)) {
         rc = ngx_http_kiro_queue_take(account, ctx);
     }
 
@@ -274,10 +201,10 @@ ngx_http_kiro_queue_leave(ngx_http_kiro_ctx_t *ctx)
     t = &calls->tickets[ctx->ticket];
 
     if (t->pid == ngx_pid && t->serial == ctx->ticket_serial) {
-        ngx_http_kiro_queue_return(calls, t);
+        ngx_http_kiro_ticket_return(calls, t);
     }
 
-    ngx_http_kiro_queue_grant(calls, account->concurrency);
+    ngx_http_kiro_ticket_grant(calls, account->concurrency);
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
 
@@ -300,7 +227,7 @@ ngx_http_kiro_queue_take(ngx_http_kiro_account_t *account,
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    t = ngx_http_kiro_queue_find(calls, &running, &waiting);
+    t = ngx_http_kiro_ticket_find(calls, &running, &waiting);
 
     /* one that was let in once is not sent away before its next attempt */
 
@@ -331,7 +258,7 @@ ngx_http_kiro_queue_take(ngx_http_kiro_account_t *account,
 
     t->state = NGX_HTTP_KIRO_TICKET_WAITING;
 
-    ngx_http_kiro_queue_grant(calls, account->concurrency);
+    ngx_http_kiro_ticket_grant(calls, account->concurrency);
 
     rc = (t->state == NGX_HTTP_KIRO_TICKET_RUNNING) ? NGX_OK : NGX_AGAIN;
 
@@ -340,126 +267,6 @@ ngx_http_kiro_queue_take(ngx_http_kiro_account_t *account,
     ctx->placed = (rc == NGX_OK);
 
     return rc;
-}
-
-
-/* the free ticket whose memory is the oldest; NULL: there is none */
-
-static ngx_http_kiro_ticket_t *
-ngx_http_kiro_queue_find(ngx_http_kiro_calls_t *calls, ngx_uint_t *running,
-    ngx_uint_t *waiting)
-{
-    ngx_http_kiro_ticket_t  *t, *last, *found;
-
-    *running = 0;
-    *waiting = 0;
-
-    found = NULL;
-    last = calls->tickets + calls->ntickets;
-
-    for (t = calls->tickets; t < last; t++) {
-
-        switch (t->state) {
-
-        case NGX_HTTP_KIRO_TICKET_RUNNING:
-            (*running)++;
-            break;
-
-        case NGX_HTTP_KIRO_TICKET_WAITING:
-            (*waiting)++;
-            break;
-
-        default: /* NGX_HTTP_KIRO_TICKET_FREE */
-            if (found == NULL || t->granted < found->granted) {
-                found = t;
-            }
-        }
-    }
-
-    return found;
-}
-
-
-static void
-ngx_http_kiro_queue_grant(ngx_http_kiro_calls_t *calls, ngx_uint_t most)
-{
-    ngx_uint_t               running, waiting;
-    ngx_http_kiro_ticket_t  *t;
-
-    (void) ngx_http_kiro_queue_find(calls, &running, &waiting);
-
-    for ( /* void */ ; waiting && running < most; waiting--, running++) {
-
-        t = ngx_http_kiro_queue_next(calls);
-
-        t->granted = ++calls->granted;
-        t->since = ngx_current_msec;
-
-        ngx_memory_barrier();
-
-        t->state = NGX_HTTP_KIRO_TICKET_RUNNING;
-    }
-}
-
-
-/*
- * The client whose last grant is the longest ago, and of its tickets the oldest.
- * Grants are remembered by the tickets of running calls and by free ones, of
- * which the spare ones make sure that there are always some.  What is forgotten
- * counts as never: nobody can be passed over for longer than that.
- */
-
-static ngx_http_kiro_ticket_t *
-ngx_http_kiro_queue_next(ngx_http_kiro_calls_t *calls)
-{
-    uint64_t                 granted[NGX_HTTP_KIRO_QUEUE_CLIENTS];
-    ngx_http_kiro_ticket_t  *t, *last, *found;
-
-    ngx_memzero(granted, sizeof(granted));
-
-    last = calls->tickets + calls->ntickets;
-
-    for (t = calls->tickets; t < last; t++) {
-        if (t->granted + NGX_HTTP_KIRO_QUEUE_MEMORY > calls->granted
-            && t->granted > granted[t->client])
-        {
-            granted[t->client] = t->granted;
-        }
-    }
-
-    found = NULL;
-
-    for (t = calls->tickets; t < last; t++) {
-
-        if (t->state != NGX_HTTP_KIRO_TICKET_WAITING) {
-            continue;
-        }
-
-        if (found == NULL
-            || granted[t->client] < granted[found->client]
-            || (granted[t->client] == granted[found->client]
-                && t->serial < found->serial))
-        {
-            found = t;
-        }
-    }
-
-    return found;
-}
-
-
-static void
-ngx_http_kiro_queue_return(ngx_http_kiro_calls_t *calls,
-    ngx_http_kiro_ticket_t *t)
-{
-    ngx_msec_t  held;
-
-    if (t->state == NGX_HTTP_KIRO_TICKET_RUNNING) {
-        held = ngx_current_msec - t->since;
-        calls->held = calls->held ? (calls->held * 7 + held) / 8 : held;
-    }
-
-    t->state = NGX_HTTP_KIRO_TICKET_FREE;
 }
 
 
@@ -508,7 +315,7 @@ ngx_http_kiro_queue_busy(ngx_http_kiro_account_t *account,
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
 
-    (void) ngx_http_kiro_queue_find(calls, &running, &waiting);
+    (void) ngx_http_kiro_ticket_find(calls, &running, &waiting);
     held = calls->held;
 
     ngx_shmtx_unlock(&account->zone->shpool->mutex);
@@ -530,134 +337,6 @@ ngx_http_kiro_queue_busy(ngx_http_kiro_account_t *account,
 }
 
 
-/*
- * Tickets of workers that died.  The master's new worker knows those of the one
- * that it replaces; this is for the others, and for those that were replaced by
- * none.
- */
-
-static ngx_uint_t
-ngx_http_kiro_queue_sweep(ngx_http_kiro_account_t *account)
-{
-    ngx_pid_t                pid[NGX_HTTP_KIRO_QUEUE_PIDS];
-    ngx_uint_t               i, n, dead;
-    ngx_http_kiro_calls_t   *calls;
-    ngx_http_kiro_ticket_t  *t, *last;
-
-    account->swept = ngx_current_msec;
-
-    calls = &account->slot->calls;
-    n = 0;
-
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-    last = calls->tickets + calls->ntickets;
-
-    for (t = calls->tickets; t < last; t++) {
-
-        if (t->state == NGX_HTTP_KIRO_TICKET_FREE || t->pid == ngx_pid) {
-            continue;
-        }
-
-        for (i = 0; i < n && pid[i] != t->pid; i++) { /* void */ }
-
-        if (i == n && n < NGX_HTTP_KIRO_QUEUE_PIDS) {
-            pid[n++] = t->pid;
-        }
-    }
-
-    ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-    for (i = 0, dead = 0; i < n; i++) {
-        if (ngx_http_kiro_worker_gone(pid[i])) {
-            pid[dead++] = pid[i];
-        }
-    }
-
-    n = 0;
-
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-    last = calls->tickets + calls->ntickets;
-
-    for (t = calls->tickets; dead && t < last; t++) {
-
-        if (t->state == NGX_HTTP_KIRO_TICKET_FREE) {
-            continue;
-        }
-
-        for (i = 0; i < dead && pid[i] != t->pid; i++) { /* void */ }
-
-        if (i < dead) {
-            t->state = NGX_HTTP_KIRO_TICKET_FREE;
-            n++;
-        }
-    }
-
-    ngx_http_kiro_queue_grant(calls, account->concurrency);
-
-    ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-    if (n) {
-        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                      "kiro_account \"%V\": %ui places of workers that died are "
-                      "free again", &account->name, n);
-    }
-
-    return n;
-}
-
-
-/* those of this process, or of one that it replaces */
-
-static ngx_uint_t
-ngx_http_kiro_queue_own(ngx_http_kiro_account_t *account)
-{
-    ngx_uint_t               n;
-    ngx_http_kiro_calls_t   *calls;
-    ngx_http_kiro_ticket_t  *t, *last;
-
-    calls = &account->slot->calls;
-    n = 0;
-
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-    last = calls->tickets + calls->ntickets;
-
-    for (t = calls->tickets; t < last; t++) {
-
-        if (t->state != NGX_HTTP_KIRO_TICKET_FREE
-            && (t->process == ngx_process_slot || t->pid == ngx_pid))
-        {
-            t->state = NGX_HTTP_KIRO_TICKET_FREE;
-            n++;
-        }
-    }
-
-    if (n) {
-        ngx_http_kiro_queue_grant(calls, account->concurrency);
-    }
-
-    ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-    return n;
-}
-
-
-/* for kiro_health */
-
-void
-ngx_http_kiro_queue_count(ngx_http_kiro_account_t *account,
-    ngx_uint_t *running, ngx_uint_t *waiting)
-{
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-    (void) ngx_http_kiro_queue_find(&account->slot->calls, running, waiting);
-
-    ngx_shmtx_unlock(&account->zone->shpool->mutex);
-}
-
-
 static ngx_uint_t
 ngx_http_kiro_queue_wake(ngx_http_kiro_account_t *account)
 {
@@ -670,7 +349,7 @@ ngx_http_kiro_queue_wake(ngx_http_kiro_account_t *account)
     }
 
     if (ngx_current_msec - account->swept >= NGX_HTTP_KIRO_QUEUE_SWEEP) {
-        (void) ngx_http_kiro_queue_sweep(account);
+        (void) ngx_http_kiro_ticket_sweep(account);
     }
 
     ngx_shmtx_lock(&account->zone->shpool->mutex);
@@ -732,7 +411,7 @@ ngx_http_kiro_queue_init_worker(ngx_cycle_t *cycle)
             continue;
         }
 
-        n = ngx_http_kiro_queue_own(account[i]);
+        n = ngx_http_kiro_ticket_own(account[i]);
 
         if (n) {
             ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
@@ -762,7 +441,7 @@ ngx_http_kiro_queue_exit_worker(ngx_cycle_t *cycle)
 
     for (i = 0; i < kmcf->accounts.nelts; i++) {
         if (account[i]->concurrency) {
-            (void) ngx_http_kiro_queue_own(account[i]);
+            (void) ngx_http_kiro_ticket_own(account[i]);
         }
     }
 }

@@ -11,6 +11,9 @@
 #include "ngx_http_kiro.h"
 
 
+#define NGX_HTTP_KIRO_QUEUE_CLIENTS  1024    /* told apart */
+
+
 /* a call of the service that runs, or a request that waits for one */
 
 typedef enum {
@@ -40,15 +43,25 @@ typedef struct {
 } ngx_http_kiro_calls_t;
 
 
+/* ngx_http_kiro_ticket.c; find, grant and return under the zone's mutex */
+ngx_int_t ngx_http_kiro_ticket_init(ngx_http_kiro_account_t *account);
+ngx_http_kiro_ticket_t *ngx_http_kiro_ticket_find(
+    ngx_http_kiro_calls_t *calls, ngx_uint_t *running, ngx_uint_t *waiting);
+void ngx_http_kiro_ticket_grant(ngx_http_kiro_calls_t *calls,
+    ngx_uint_t most);
+void ngx_http_kiro_ticket_return(ngx_http_kiro_calls_t *calls,
+    ngx_http_kiro_ticket_t *t);
+ngx_uint_t ngx_http_kiro_ticket_sweep(ngx_http_kiro_account_t *account);
+ngx_uint_t ngx_http_kiro_ticket_own(ngx_http_kiro_account_t *account);
+void ngx_http_kiro_ticket_count(ngx_http_kiro_account_t *account,
+    ngx_uint_t *running, ngx_uint_t *waiting);
+
 /* ngx_http_kiro_queue.c */
 char *ngx_http_kiro_concurrency(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-ngx_int_t ngx_http_kiro_queue_init(ngx_http_kiro_account_t *account);
 ngx_int_t ngx_http_kiro_queue_enter(ngx_http_kiro_ctx_t *ctx);
 ngx_int_t ngx_http_kiro_queue_resume(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_queue_leave(ngx_http_kiro_ctx_t *ctx);
-void ngx_http_kiro_queue_count(ngx_http_kiro_account_t *account,
-    ngx_uint_t *running, ngx_uint_t *waiting);
 void ngx_http_kiro_queue_init_worker(ngx_cycle_t *cycle);
 void ngx_http_kiro_queue_exit_worker(ngx_cycle_t *cycle);
 

@@ -210,7 +210,7 @@ ngx_http_kiro_zone_slots(ngx_shm_zone_t *shm_zone, ngx_http_kiro_zone_t *zone)
         slot = ngx_http_kiro_zone_slot(zone, account[i]);
         account[i]->slot = slot;
 
-        if (slot == NULL || ngx_http_kiro_queue_init(account[i]) != NGX_OK) {
+        if (slot == NULL || ngx_http_kiro_ticket_init(account[i]) != NGX_OK) {
             ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                           "kiro_zone \"%V\" has no room for the account \"%V\","
                           " make it larger (about 100k an account)",
