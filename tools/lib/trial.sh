@@ -81,7 +81,7 @@ passed 'upgrade: the new module runs, a stream of before came to its end'
 
 dpkg -i /packages/next.deb >/tmp/again.log 2>&1
 wait_for not stale || failed 'installed again: the old module runs'
-mkdir -p /var/lib/nginx/kiro # as state_path makes it
+mkdir -p /var/lib/nginx/kiro /var/lib/nginx/kiro-captures # as state_path and kiro_capture_path make them
 : >/var/lib/nginx/kiro/main.json
 
 dpkg -r libnginx-mod-http-kiro >/tmp/remove.log 2>&1 || failed "$(cat /tmp/remove.log)"
