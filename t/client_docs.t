@@ -47,8 +47,8 @@ sub client {
 
 # --- command line programs -------------------------------------------------
 
-# Puts files where they belong and makes the command that a person types run the program $real with "@more" behind
-# its own arguments. Then the shell lines run; without any the command itself.
+# Puts files where they belong and makes the command that a person types run the program $real with "behind" after
+# its own arguments. Then the shell lines run; without any the command itself. "edit" changes the files.
 sub pasted {
     my ($client, $command, $real, %o) = @_;
     my $home = "$t->{dir}/files/$client";
@@ -59,14 +59,14 @@ sub pasted {
             my $path = $s->{file} =~ s{^~}{$home}r;
             my ($dir) = $path =~ m{(.*)/};
             system('mkdir', '-p', $dir) == 0 or die "mkdir $dir";
-            Test::Kiro::spew($path, $s->{text});
+            Test::Kiro::spew($path, $o{edit} ? $o{edit}->($s->{text}) : $s->{text});
         }
         elsif ($s->{lang} eq 'sh') { push @shell, $s->{text} }
     }
     my $quoted = join ' ', map { "'" . s/'/'\\''/gr . "'" } @$real;
-    my ($before, $behind) = map { join ' ', map { "'" . s/'/'\\''/gr . "'" } @{ $o{$_} // [] } } qw(before behind);
-    Test::Kiro::spew("$home/bin/$command", "#!/bin/sh\nexec $quoted $before \"\$@\" $behind\n", 0755);
-    push @shell, $command if $o{ask} || !@shell;
+    my $behind = join ' ', map { "'" . s/'/'\\''/gr . "'" } @{ $o{behind} // [] };
+    Test::Kiro::spew("$home/bin/$command", "#!/bin/sh\nexec $quoted \"\$@\" $behind\n", 0755);
+    push @shell, $command unless @shell;
     my $r = run_client($t, [ 'sh', '-e', '-c', join "\n", @shell ], seconds => 90, home => $home, cwd => "$home/work",
         env => { PATH => "$home/bin:$ENV{PATH}", %{ $o{env} // {} } });
     is($r->{status}, 0, "$client: it ended well") or diag("$r->{out}\n$r->{err}");
@@ -122,8 +122,15 @@ client('cline', sub {
 client('continue', sub {
     my $node = node(20);
     my $cn = program('continue', '@continuedev/cli/dist/cn.js');
-    my $r = pasted('continue', 'cn', [ $node, $cn ], behind => [ '--auto', '-p', scripted({ tools => [ { name => 'Bash', input => { command => says({ text => 'it works: continue' }) } } ] }) ], env => { CONTINUE_TELEMETRY_ENABLED => 0 });
-    like($r->{out}, qr/it works: continue/, 'continue: the answer');
+    # As the page has it, and with its other provider.
+    my $anthropic = sub { $_[0] =~ s/provider: openai/provider: anthropic/r =~ s{(apiBase: \S+/v1)$}{$1/}mr };
+    for my $edit (undef, $anthropic) {
+        my $api = $edit ? 'anthropic' : 'openai';
+        my $plan = scripted({ tools => [ { name => 'Bash', input => { command => says({ text => "it works: continue, $api" }) } } ] });
+        my $r = pasted('continue', 'cn', [ $node, $cn ], behind => [ '--auto', '-p', $plan ], edit => $edit, env => { CONTINUE_TELEMETRY_ENABLED => 0 });
+        like($r->{out}, qr/it works: continue, $api/, "continue, $api: the answer behind its tool");
+        is(($t->access)[-1]{api}, $api, "continue: over $api");
+    }
 });
 
 # --- SDKs ------------------------------------------------------------------
