@@ -86,6 +86,30 @@ EOT
     $f->stop;
 }
 
+# A request that error_page sends to another kiro_pass is open once. Names beyond the table's room are "other".
+{
+    my $names = 60;
+    my $o = Test::Kiro->new(
+        http => 'kiro_zone small:256k;',
+        location => join(' ', 'kiro_retries 0;', map { "kiro_model_alias name-$_ model-$_;" } 1 .. $names),
+        server => 'location = /metrics { kiro_metrics; } location /first/v1/ { kiro_pass main; kiro_client_key sk-of-first; error_page 401 = @then; } location @then { kiro_pass main; }',
+    )->start;
+    my $x = $o->openai_x(scripted({ words => 3, first_ms => 3000 }), path => '/first/v1/chat/completions');
+    $o->turn(0.3, $x);
+    ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { $o->get('/metrics')->{body} =~ /^kiro_open_requests 1$/m }), 'led on by error_page: open once')
+        or diag $o->get('/metrics')->{body} =~ /^(kiro_open_requests.*)/m;
+    $o->run(30, $x);
+    $o->run(60, map { $o->openai_x("a name $_", body => { model => "name-$_" }) } 1 .. $names);
+    my $m;
+    Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { ($m) = Test::Kiro::Metrics::read($o->get('/metrics')->{body}); $m->{kiro_open_requests}{''} == 0 });
+    is(total($m, 'kiro_requests_total'), $names + 1, 'all are counted');
+    my $own = total($m, 'kiro_requests_total', model => qr/^model-/);
+    cmp_ok($own, '>', 30, 'many under their own names');
+    is(total($m, 'kiro_requests_total', account => 'other', model => 'other'), $names - $own, 'those for which there was no room as "other"');
+    cmp_ok($own, '<', $names, 'which some were');
+    $o->stop;
+}
+
 SKIP: {
     my ($promtool) = grep { -x } map { "$_/promtool" } split /:/, $ENV{PATH};
     skip 'there is no promtool', 1 if !$promtool;

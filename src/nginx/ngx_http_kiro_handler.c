@@ -38,6 +38,14 @@ ngx_http_kiro_create_ctx(ngx_http_request_t *r)
         return ctx;
     }
 
+    /* error_page has led here: it is open once */
+
+    ctx = ngx_http_kiro_last(r);
+
+    if (ctx) {
+        ngx_http_kiro_stats_end(ctx);
+    }
+
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_kiro_ctx_t));
     if (ctx == NULL) {
         return NULL;
