@@ -43,7 +43,7 @@ my %package = (simdjson => 'libsimdjson-dev', sqlite3 => 'libsqlite3-dev', ssl =
 my ($libs)  = slurp('config') =~ /^ngx_module_libs="(.*)"$/m;
 my ($build) = slurp('tools/debian/control') =~ /^Build-Depends:\n((?: .*\n)+)/m;
 my $docker = slurp('tools/docker/Dockerfile');
-for my $lib (grep { $_ ne 'stdc++' } $libs =~ /-l(\S+)/g) {
+for my $lib (grep { !/^(?:stdc\+\+|m)$/ } $libs =~ /-l(\S+)/g) {
     my $needed = $package{$lib};
     ok(defined $needed, "-l$lib: its package is known here") or next;
     like($build, qr/^ \Q$needed\E,$/m, "... $needed is in Build-Depends");
