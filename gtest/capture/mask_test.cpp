@@ -42,6 +42,14 @@ TEST(Mask, FindsASecretInEachForm) {
     }
 }
 
+TEST(Mask, FindsASecretAtAnyDepth) {
+    std::string text = "k\"SECRET\\1";
+    for (int depth = 0; depth < 6; ++depth) {
+        EXPECT_EQ(masked("<" + text + ">", {"k\"SECRET\\1"}).find("SECRET"), std::string::npos) << text;
+        text = test::escape_of(text, 0);
+    }
+}
+
 TEST(Mask, FindsASecretOverDeltas) {
     EXPECT_EQ(
         masked("data: {\"delta\":{\"content\":\"my SEC\"}}\n\ndata: {\"x\":\"y\",\"delta\":{\"content\":"

@@ -71,6 +71,8 @@ void ngx_http_kiro_capture_client(ngx_http_request_t *r,
     ngx_http_kiro_capture_t *capture);
 void ngx_http_kiro_capture_request(ngx_http_kiro_ctx_t *ctx,
     ngx_array_t *headers, ngx_str_t *path);
+void ngx_http_kiro_capture_hide(ngx_http_kiro_capture_t *capture,
+    ngx_str_t *name, ngx_str_t *value);
 void ngx_http_kiro_capture_header(ngx_http_kiro_ctx_t *ctx, ngx_str_t *name,
     ngx_str_t *value);
 

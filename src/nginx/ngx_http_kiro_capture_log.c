@@ -221,9 +221,7 @@ ngx_http_kiro_capture_value(ngx_http_kiro_capture_t *capture, ngx_str_t *name,
         return;
     }
 
-    if (ngx_http_kiro_capture_secretive(name)) {
-        ngx_http_kiro_capture_secrets(capture, value);
-    }
+    ngx_http_kiro_capture_hide(capture, name, value);
 
     if (ngx_http_kiro_capture_harmless(name)) {
         ngx_http_kiro_capture_note(capture, "%s %V: %V", mark, name, value);
@@ -232,6 +230,18 @@ ngx_http_kiro_capture_value(ngx_http_kiro_capture_t *capture, ngx_str_t *name,
 
     ngx_http_kiro_capture_note(capture, "%s %V (%uz bytes, not shown)", mark, name,
                                value->len);
+}
+
+
+/* of a header whose name says so */
+
+void
+ngx_http_kiro_capture_hide(ngx_http_kiro_capture_t *capture, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    if (ngx_http_kiro_capture_secretive(name)) {
+        ngx_http_kiro_capture_secrets(capture, value);
+    }
 }
 
 

@@ -13,9 +13,7 @@
 #include <ngx_http.h>
 
 
-/* NGINX_NAME is of freenginx, which has gone its own way since 1.25.4 */
-
-#if (nginx_version >= 1027002 && !defined NGINX_NAME)
+#if (nginx_version >= 1027002)
 #define ngx_http_kiro_parse_chunked(r, b, ctx)                                \
     ngx_http_parse_chunked(r, b, ctx, 0)
 #else

@@ -92,7 +92,7 @@ std::vector<Inner> decoded(std::string_view text, Layer layer) {
         }
     }
     if (layer < Layer::escapes) {
-        add(unescaped(text), Layer::escapes);
+        add(without_escapes(text), Layer::escapes);
     }
     if (layer < Layer::percents) {
         add(percent_decoded(text), Layer::percents);

@@ -37,12 +37,13 @@ void SecretList::add(std::string_view secret) {
 }
 
 Needles::Needles(const SecretList &secrets) {
-    forms_.reserve(secrets.bytes() * 9); // six times a third more
+    forms_.reserve(secrets.bytes() * 10); // six times a third more, and two
     for (size_t i = 0; i < secrets.size(); ++i) {
         forms_.add(secrets[i]);
+        add_without_backslashes(secrets[i]);
     }
     plain_ = forms_.size();
-    for (size_t i = 0; i < plain_; ++i) {
+    for (size_t i = 0; i < secrets.size(); ++i) {
         add_base64(secrets[i]);
     }
     first_.resize(65536);
@@ -52,6 +53,21 @@ Needles::Needles(const SecretList &secrets) {
         next_[i] = first;
         first = static_cast<std::uint32_t>(i + 1);
     }
+}
+
+// As without_escapes() shows it.
+void Needles::add_without_backslashes(std::string_view secret) {
+    if (secret.find('\\') == secret.npos) {
+        return;
+    }
+    kiro::Secret form;
+    form.reserve(secret.size());
+    for (const char c : secret) {
+        if (c != '\\') {
+            form.push_back(c);
+        }
+    }
+    forms_.add(form.view());
 }
 
 // What does not depend on the bytes around the secret, with 0, 1 or 2 of them in its first group.

@@ -45,6 +45,7 @@ public:
     size_t beginning_at_end(std::string_view text) const;
 
 private:
+    void add_without_backslashes(std::string_view secret);
     void add_base64(std::string_view secret);
 
     SecretList forms_;

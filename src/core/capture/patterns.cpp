@@ -30,11 +30,13 @@ struct Prefix {
     size_t least;            // of the value
 };
 
-constexpr std::array<Prefix, 10> prefixes{{
-    {"ksk_", "_-", 4},      // API keys of Kiro
-    {"sk-", "_-", 16},      // of other providers, and what people call theirs
-    {"aoa", "+/=:._-", 40}, // access and refresh tokens of AWS SSO
-    {"aor", "+/=:._-", 40},
+constexpr std::array<Prefix, 12> prefixes{{
+    {"ksk_", "_-", 4},       // API keys of Kiro
+    {"sk-", "_-", 16},       // of other providers, and what people call theirs
+    {"aoaA", "+/=:._-", 12}, // access and refresh tokens of AWS SSO
+    {"aorA", "+/=:._-", 12},
+    {"aoa", "+/=:._-", 60},
+    {"aor", "+/=:._-", 60},
     {"eyJ", "_-.", 40}, // JWT
     {"AKIA", "", 16},   // keys of AWS
     {"ASIA", "", 16},

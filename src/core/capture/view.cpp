@@ -27,6 +27,11 @@ int unit_at(std::string_view text, size_t i) {
     return value;
 }
 
+// Secrets are ASCII; what else there is only has to be something else.
+char as_ascii(int unit) {
+    return unit < 0x80 ? static_cast<char>(unit) : '\xff';
+}
+
 char control_of(char c) {
     switch (c) {
     case 'n':
@@ -54,8 +59,7 @@ size_t read_escape(std::string_view source, size_t i, View &out) {
         out.add(control_of(source[i + 1]), i, i + 2);
         return i + 2;
     }
-    // Secrets are ASCII; what else there is only has to be something else.
-    out.add(unit < 0x80 ? static_cast<char>(unit) : '\xff', i, i + 6);
+    out.add(as_ascii(unit), i, i + 6);
     return i + 6;
 }
 
@@ -136,19 +140,24 @@ std::vector<View> json_strings(std::string_view source) {
     return views;
 }
 
-View unescaped(std::string_view source) {
+View without_escapes(std::string_view source) {
     View view;
     if (source.find('\\') == source.npos) {
         return view;
     }
     view.reserve(source.size());
     for (size_t i = 0; i < source.size();) {
-        if (source[i] == '\\') {
-            i = read_escape(source, i, view);
-        } else {
-            view.add(source[i], i, i + 1);
+        const size_t begin = i;
+        while (i < source.size() && source[i] == '\\') {
             ++i;
         }
+        if (i == source.size()) {
+            break;
+        }
+        const int unit = i > begin && source[i] == 'u' ? unit_at(source, i + 1) : -1;
+        const size_t end = i + (unit < 0 ? 1 : 5);
+        view.add(unit < 0 ? source[i] : as_ascii(unit), begin, end);
+        i = end;
     }
     return view;
 }

@@ -35,9 +35,9 @@ struct View {
 // stands between them: the deltas of a stream become the text again. Keys and other strings are views, too.
 std::vector<View> json_strings(std::string_view source);
 
-// Everything with the escapes of JSON decoded, also outside of what looks like a string: quotes in a text may
-// be odd. Empty if nothing is.
-View unescaped(std::string_view source);
+// Everything without the backslashes of JSON, however deep it is in JSON of JSON, and with \uXXXX decoded;
+// also outside of what looks like a string, as quotes in a text may be odd. Empty if there are none.
+View without_escapes(std::string_view source);
 
 // Everything with %XX decoded; empty if nothing is.
 View percent_decoded(std::string_view source);
