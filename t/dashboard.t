@@ -23,6 +23,7 @@ $t->run(30, map { $t->openai_x(scripted('500', 'ok')) } 1 .. 2);
 $t->run(30, $t->openai_x(scripted('500'), path => '/fall/chat/completions'), $t->openai_x(scripted('500', '500'), stream => 1));
 my %counts = (tokenUsage => { uncachedInputTokens => 900, cacheReadInputTokens => 70, cacheWriteInputTokens => 30, outputTokens => 35, totalTokens => 1035 });
 $t->run(30, $t->openai_x(scripted({ reasoning => { text => 'I think.' }, words => 3, metadata => \%counts })), $t->openai_x(scripted('quota'), path => '/spent/chat/completions'));
+$t->get('/v1/usage');
 $t->sim(POST => 'tokens', { expire => JSON::PP::true });
 $t->run(30, $t->openai_x(scripted({ words => 3, credits => 1 })));
 Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { $t->get('/metrics')->{body} =~ /^kiro_open_requests 0$/m });

@@ -148,6 +148,10 @@ for my $l (@log) {
     }
     observe('gen_ai_server_request_duration_seconds', $l->{rt}, %otel);
     observe('gen_ai_server_time_to_first_token_seconds', $l->{ttft}, %otel) if length $l->{ttft};
+    if (length $l->{ttft} && !length $l->{error} && ($l->{output} || 0) > 1) {
+        my $ms = sprintf('%.0f', $l->{rt} * 1000) - sprintf '%.0f', $l->{ttft} * 1000;
+        observe('gen_ai_server_time_per_output_token_seconds', int($ms * 1000 / ($l->{output} - 1)) / 1e6, %otel);
+    }
     if (length $l->{input}) {
         observe('gen_ai_client_token_usage', $l->{input}, %otel, gen_ai_token_type => 'input');
         observe('gen_ai_client_token_usage', $l->{output}, %otel, gen_ai_token_type => 'output');

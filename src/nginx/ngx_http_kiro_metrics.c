@@ -208,13 +208,14 @@ ngx_http_kiro_metrics_head(ngx_http_kiro_metrics_t *m, char *name, char *type,
 }
 
 
-/* milli: bounds and sum are thousandths of what is shown */
+/* digits: behind the point, which bounds and sum are without */
 
 void
 ngx_http_kiro_metrics_histogram(ngx_http_kiro_metrics_t *m, char *name,
     u_char *labels, ngx_http_kiro_histogram_t *histogram,
-    const ngx_msec_t *bounds, ngx_uint_t milli)
+    const ngx_msec_t *bounds, ngx_uint_t digits)
 {
+    u_char             value[NGX_ATOMIC_T_LEN + 2];
     ngx_uint_t         i;
     ngx_atomic_uint_t  counts[NGX_HTTP_KIRO_BOUNDS + 1], sum, total;
 
@@ -234,30 +235,41 @@ ngx_http_kiro_metrics_histogram(ngx_http_kiro_metrics_t *m, char *name,
     }
 
     for (i = 0; i < NGX_HTTP_KIRO_BOUNDS && bounds[i]; i++) {
+        ngx_http_kiro_metrics_number(value, bounds[i], digits);
 
-        if (milli) {
-            ngx_http_kiro_metrics_line(m, "%s_bucket{%s,le=\"%M.%03M\"} %uA\n",
-                                       name, labels, bounds[i] / 1000,
-                                       bounds[i] % 1000, counts[i]);
-            continue;
-        }
-
-        ngx_http_kiro_metrics_line(m, "%s_bucket{%s,le=\"%M\"} %uA\n", name,
-                                   labels, bounds[i], counts[i]);
+        ngx_http_kiro_metrics_line(m, "%s_bucket{%s,le=\"%s\"} %uA\n", name,
+                                   labels, value, counts[i]);
     }
 
     ngx_http_kiro_metrics_line(m, "%s_bucket{%s,le=\"+Inf\"} %uA\n", name,
                                labels, total);
 
-    if (milli) {
-        ngx_http_kiro_metrics_line(m, "%s_sum{%s} %uA.%03uA\n", name, labels,
-                                   sum / 1000, sum % 1000);
+    ngx_http_kiro_metrics_number(value, sum, digits);
 
-    } else {
-        ngx_http_kiro_metrics_line(m, "%s_sum{%s} %uA\n", name, labels, sum);
-    }
-
+    ngx_http_kiro_metrics_line(m, "%s_sum{%s} %s\n", name, labels, value);
     ngx_http_kiro_metrics_line(m, "%s_count{%s} %uA\n", name, labels, total);
+}
+
+
+/* terminated */
+
+void
+ngx_http_kiro_metrics_number(u_char *p, ngx_atomic_uint_t value,
+    ngx_uint_t digits)
+{
+    switch (digits) {
+
+    case 6:
+        ngx_sprintf(p, "%uA.%06uA%Z", value / 1000000, value % 1000000);
+        return;
+
+    case 3:
+        ngx_sprintf(p, "%uA.%03uA%Z", value / 1000, value % 1000);
+        return;
+
+    default:
+        ngx_sprintf(p, "%uA%Z", value);
+    }
 }
 
 

@@ -34,7 +34,9 @@ void ngx_http_kiro_metrics_line(ngx_http_kiro_metrics_t *m,
     const char *fmt, ...);
 void ngx_http_kiro_metrics_histogram(ngx_http_kiro_metrics_t *m, char *name,
     u_char *labels, ngx_http_kiro_histogram_t *histogram,
-    const ngx_msec_t *bounds, ngx_uint_t milli);
+    const ngx_msec_t *bounds, ngx_uint_t digits);
+void ngx_http_kiro_metrics_number(u_char *p, ngx_atomic_uint_t value,
+    ngx_uint_t digits);
 u_char *ngx_http_kiro_metrics_escape(u_char *p, u_char *src);
 
 /* ngx_http_kiro_metrics_series.c */

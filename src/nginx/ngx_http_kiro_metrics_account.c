@@ -214,7 +214,7 @@ ngx_http_kiro_metrics_wait(ngx_http_kiro_metrics_t *m, ngx_array_t *accounts,
                                (ngx_http_kiro_histogram_t *)
                                ((u_char *) &account[n]->slot->stats
                                 + wait->offset),
-                               ngx_http_kiro_stats_wait, 1);
+                               ngx_http_kiro_stats_wait, 3);
     }
 }
 

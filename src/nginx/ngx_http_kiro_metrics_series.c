@@ -9,22 +9,12 @@
 #include "ngx_http_kiro_stats.h"
 
 
-/* how a value is written */
-
-typedef enum {
-    NGX_HTTP_KIRO_METRICS_COUNT = 0,
-    NGX_HTTP_KIRO_METRICS_MICRO,     /* counted in millionths */
-    NGX_HTTP_KIRO_METRICS_TOKENS,    /* histograms */
-    NGX_HTTP_KIRO_METRICS_SECONDS
-} ngx_http_kiro_metrics_form_e;
-
-
 typedef struct {
     char                            *name;        /* twice: of one family */
     char                            *help;
     size_t                           offset;      /* in the series */
-    ngx_uint_t                       form;
-    const ngx_msec_t                *bounds;
+    ngx_uint_t                       digits;      /* behind the point */
+    const ngx_msec_t                *bounds;      /* of a histogram */
     char                            *more;        /* labels */
 } ngx_http_kiro_metrics_row_t;
 
@@ -53,54 +43,60 @@ static ngx_http_kiro_metrics_row_t  ngx_http_kiro_metrics_rows[] = {
     { "kiro_input_tokens_total",
       "Prompt tokens, with what came from a cache.",
       ngx_http_kiro_metrics_of(input_tokens.sum),
-      NGX_HTTP_KIRO_METRICS_COUNT, NULL, NULL },
+      0, NULL, NULL },
 
     { "kiro_output_tokens_total",
       "Tokens of answers, with reasoning.",
       ngx_http_kiro_metrics_of(output_tokens.sum),
-      NGX_HTTP_KIRO_METRICS_COUNT, NULL, NULL },
+      0, NULL, NULL },
 
     { "kiro_reasoning_tokens_total",
       "Part of the output tokens: reasoning.",
       ngx_http_kiro_metrics_of(reasoning_tokens),
-      NGX_HTTP_KIRO_METRICS_COUNT, NULL, NULL },
+      0, NULL, NULL },
 
     { "kiro_cache_read_tokens_total",
       "Part of the input tokens: read from a cache.",
       ngx_http_kiro_metrics_of(cache_read_tokens),
-      NGX_HTTP_KIRO_METRICS_COUNT, NULL, NULL },
+      0, NULL, NULL },
 
     { "kiro_cache_write_tokens_total",
       "Part of the input tokens: written to a cache.",
       ngx_http_kiro_metrics_of(cache_write_tokens),
-      NGX_HTTP_KIRO_METRICS_COUNT, NULL, NULL },
+      0, NULL, NULL },
 
     { "kiro_credits_total",
       "Credits that the service charged.",
       ngx_http_kiro_metrics_of(credits),
-      NGX_HTTP_KIRO_METRICS_MICRO, NULL, NULL },
+      6, NULL, NULL },
 
     { "gen_ai_client_token_usage",
       "Tokens of a request that the service answered.",
       ngx_http_kiro_metrics_of(input_tokens),
-      NGX_HTTP_KIRO_METRICS_TOKENS, ngx_http_kiro_stats_tokens,
+      0, ngx_http_kiro_stats_tokens,
       NGX_HTTP_KIRO_METRICS_OTEL ",gen_ai_token_type=\"input\"" },
 
     { "gen_ai_client_token_usage", NULL,
       ngx_http_kiro_metrics_of(output_tokens),
-      NGX_HTTP_KIRO_METRICS_TOKENS, ngx_http_kiro_stats_tokens,
+      0, ngx_http_kiro_stats_tokens,
       NGX_HTTP_KIRO_METRICS_OTEL ",gen_ai_token_type=\"output\"" },
 
     { "gen_ai_server_time_to_first_token_seconds",
       "From a client's request to the first content of its answer.",
       ngx_http_kiro_metrics_of(first_token),
-      NGX_HTTP_KIRO_METRICS_SECONDS, ngx_http_kiro_stats_first_token,
+      3, ngx_http_kiro_stats_first_token,
+      NGX_HTTP_KIRO_METRICS_OTEL },
+
+    { "gen_ai_server_time_per_output_token_seconds",
+      "Behind the first token, of whole answers.",
+      ngx_http_kiro_metrics_of(token_pace),
+      6, ngx_http_kiro_stats_token_pace,
       NGX_HTTP_KIRO_METRICS_OTEL },
 
     { "gen_ai_server_request_duration_seconds",
       "From a client's request to the end of its answer.",
       ngx_http_kiro_metrics_of(duration),
-      NGX_HTTP_KIRO_METRICS_SECONDS, ngx_http_kiro_stats_duration,
+      3, ngx_http_kiro_stats_duration,
       NGX_HTTP_KIRO_METRICS_OTEL }
 };
 
@@ -199,6 +195,7 @@ ngx_http_kiro_metrics_row(ngx_http_kiro_metrics_t *m,
     ngx_http_kiro_stats_t *stats, ngx_http_kiro_metrics_row_t *row)
 {
     u_char                   labels[NGX_HTTP_KIRO_METRICS_LINE], *p;
+    u_char                   number[NGX_ATOMIC_T_LEN + 2];
     ngx_uint_t               n;
     ngx_atomic_uint_t        value;
     ngx_http_kiro_series_t  *s;
@@ -219,8 +216,7 @@ ngx_http_kiro_metrics_row(ngx_http_kiro_metrics_t *m,
         if (row->bounds) {
             ngx_http_kiro_metrics_histogram(m, row->name, labels,
                                             (ngx_http_kiro_histogram_t *) p,
-                                            row->bounds, row->form
-                                          == NGX_HTTP_KIRO_METRICS_SECONDS);
+                                            row->bounds, row->digits);
             continue;
         }
 
@@ -230,14 +226,9 @@ ngx_http_kiro_metrics_row(ngx_http_kiro_metrics_t *m,
             continue;
         }
 
-        if (row->form == NGX_HTTP_KIRO_METRICS_MICRO) {
-            ngx_http_kiro_metrics_line(m, "%s{%s} %uA.%06uA\n", row->name,
-                                       labels, value / 1000000,
-                                       value % 1000000);
-            continue;
-        }
+        ngx_http_kiro_metrics_number(number, value, row->digits);
 
-        ngx_http_kiro_metrics_line(m, "%s{%s} %uA\n", row->name, labels, value);
+        ngx_http_kiro_metrics_line(m, "%s{%s} %s\n", row->name, labels, number);
     }
 }
 

@@ -49,6 +49,13 @@ const ngx_msec_t  ngx_http_kiro_stats_duration[NGX_HTTP_KIRO_BOUNDS] = {
     0, 0
 };
 
+/* us */
+
+const ngx_msec_t  ngx_http_kiro_stats_token_pace[NGX_HTTP_KIRO_BOUNDS] = {
+    10000, 25000, 50000, 75000, 100000, 150000, 200000, 300000, 400000, 500000,
+    750000, 1000000, 2500000, 0, 0, 0
+};
+
 const ngx_msec_t  ngx_http_kiro_stats_wait[NGX_HTTP_KIRO_BOUNDS] = {
     5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000,
     0, 0, 0
@@ -347,6 +354,15 @@ ngx_http_kiro_stats_handler(ngx_http_request_t *r)
                                 info.input_tokens);
     ngx_http_kiro_stats_observe(&s->output_tokens, ngx_http_kiro_stats_tokens,
                                 info.output_tokens);
+
+    if (ctx->first_seen && !ctx->fell && cause == KIRO_FAIL_NONE
+        && info.output_tokens > 1 && ms >= (ngx_msec_int_t) ctx->first_token)
+    {
+        ngx_http_kiro_stats_observe(&s->token_pace,
+                                    ngx_http_kiro_stats_token_pace,
+                                    (ms - ctx->first_token) * 1000
+                                    / (info.output_tokens - 1));
+    }
 
     (void) ngx_atomic_fetch_add(&s->reasoning_tokens, info.reasoning_tokens);
     (void) ngx_atomic_fetch_add(&s->cache_read_tokens, info.cache_read_tokens);

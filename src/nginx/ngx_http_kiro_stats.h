@@ -26,7 +26,7 @@
 
 typedef struct {
     ngx_atomic_t                     counts[NGX_HTTP_KIRO_BOUNDS + 1];
-    ngx_atomic_t                     sum;         /* of ms, or of tokens */
+    ngx_atomic_t                     sum;         /* of ms, if not said */
 } ngx_http_kiro_histogram_t;
 
 
@@ -44,9 +44,10 @@ typedef struct {
     ngx_atomic_t                     cache_read_tokens;
     ngx_atomic_t                     cache_write_tokens;
     ngx_atomic_t                     credits;     /* millionths */
-    ngx_http_kiro_histogram_t        input_tokens;
+    ngx_http_kiro_histogram_t        input_tokens;     /* tokens */
     ngx_http_kiro_histogram_t        output_tokens;
     ngx_http_kiro_histogram_t        first_token;
+    ngx_http_kiro_histogram_t        token_pace;  /* us */
     ngx_http_kiro_histogram_t        duration;
 } ngx_http_kiro_series_t;
 
@@ -82,6 +83,7 @@ typedef struct {
 /* ngx_http_kiro_stats.c */
 extern const ngx_uint_t  ngx_http_kiro_stats_statuses[NGX_HTTP_KIRO_STATUSES];
 extern const ngx_msec_t  ngx_http_kiro_stats_first_token[NGX_HTTP_KIRO_BOUNDS];
+extern const ngx_msec_t  ngx_http_kiro_stats_token_pace[NGX_HTTP_KIRO_BOUNDS];
 extern const ngx_msec_t  ngx_http_kiro_stats_duration[NGX_HTTP_KIRO_BOUNDS];
 extern const ngx_msec_t  ngx_http_kiro_stats_wait[NGX_HTTP_KIRO_BOUNDS];
 extern const ngx_msec_t  ngx_http_kiro_stats_tokens[NGX_HTTP_KIRO_BOUNDS];
