@@ -58,7 +58,7 @@ my $error = json($f->{'error_info.json'});
 is($error->{$_->[0]}, $_->[1], "error_info.json: $_->[0]") for [ status_code => 400 ], [ upstream_status => 400 ], [ error => 'upstream_refused' ],
     [ attempts => 2 ], [ api => 'openai' ], [ account => 'main' ], [ client => 'tester' ], [ request_id => $x->header('x-request-id') ];
 my $log = $f->{'app_logs.txt'};
-like($log, $_, "app_logs.txt: $_") for qr/ngx_kiro\/[\d.]+ .*nginx\/\d/, qr/client: POST \/v1\/chat\/completions HTTP\/1\.1/, qr/> Content-Type: application\/json/i,
+like($log, $_, "app_logs.txt: $_") for qr/\[capture\] \+0\.\d{3} ngx_kiro\/[\d.]+ .*nginx\/\d/, qr/client: POST \/v1\/chat\/completions HTTP\/1\.1/, qr/> Content-Type: application\/json/i,
     qr/> Authorization \(\d+ bytes, not shown\)/i, qr/attempt 1: POST \S* to \S+ of account "main"/, qr/attempt 1: status 500/, qr/attempt 1 failed: upstream_error/,
     qr/\[warn\] .*attempt 1 failed/, qr/attempt 2: status 400/, qr/\[error\] .*request failed after 2 attempts/, qr/\$kiro_error = upstream_refused/, qr/status 400, \d+ bytes sent/;
 my ($arn) = $sent =~ /"profileArn":"([^"]+)"/;

@@ -224,10 +224,16 @@ ngx_http_kiro_capture_failed(ngx_http_kiro_ctx_t *ctx)
 
     f = &ctx->failure;
 
+    if (ctx->held) {
+        ngx_http_kiro_capture_note(ctx->capture,
+                                   "the account is not to be called: %s (%s)",
+                                   kiro_failure_name(f->kind), f->message);
+        return;
+    }
+
     ngx_http_kiro_capture_note(ctx->capture,
-                               "attempt %ui%s: %s (%s), upstream status %d",
+                               "attempt %ui failed: %s (%s), upstream status %d",
                                ctx->capture->attempt,
-                               ctx->held ? " not made" : " failed",
                                kiro_failure_name(f->kind), f->message,
                                f->upstream_status);
 }

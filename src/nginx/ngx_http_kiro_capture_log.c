@@ -109,8 +109,11 @@ void
 ngx_http_kiro_capture_note(ngx_http_kiro_capture_t *capture, const char *fmt,
     ...)
 {
-    u_char   *p, *last, buf[NGX_MAX_ERROR_STR];
-    va_list   args;
+    u_char              *p, *last, buf[NGX_MAX_ERROR_STR];
+    va_list              args;
+    ngx_time_t          *tp;
+    ngx_msec_int_t       ms;
+    ngx_http_request_t  *r;
 
     if (capture->data == NULL) {
         return;
@@ -118,7 +121,17 @@ ngx_http_kiro_capture_note(ngx_http_kiro_capture_t *capture, const char *fmt,
 
     last = buf + sizeof(buf) - 1;
 
-    p = ngx_slprintf(buf, last, "%V [capture] ", &ngx_cached_err_log_time);
+    /* since the request came, as the log's time has no milliseconds */
+
+    r = capture->ctx->request;
+    tp = ngx_timeofday();
+
+    ms = (ngx_msec_int_t) ((tp->sec - r->start_sec) * 1000
+                           + (tp->msec - r->start_msec));
+    ms = ngx_max(ms, 0);
+
+    p = ngx_slprintf(buf, last, "%V [capture] +%T.%03M ",
+                     &ngx_cached_err_log_time, (time_t) ms / 1000, ms % 1000);
 
     va_start(args, fmt);
     p = ngx_vslprintf(p, last, fmt, args);
