@@ -70,6 +70,15 @@ sub served {
     is($seen && $seen->{body}{profileArn}, $arn, "$name: with the profile");
 }
 
+sub unready {
+    my ($t, $reason, $why) = @_;
+    my $r = $t->get('/health');
+    is($r->{status}, 503, "$reason: not ready");
+    my $h = json($r->{body});
+    is($h->{accounts}[0]{reason}, $reason, "$reason: for programs");
+    return like($h->{reasons}[0], $why, "$reason: for people");
+}
+
 # --- the host fails once, then tells -----------------------------------------------------------------------------
 
 for my $fault (
@@ -121,11 +130,13 @@ for my $fault (
     like($e->{message}, qr/profile/, 'it says what is waited for');
     is($t->stats->{generate}, 0, 'and no request was spent');
     like($t->error_log, qr/profile could not be looked up/, 'the log has it');
+    unready($t, 'profile_unknown', qr/cannot be looked up/);
 
     # the operator helps
     $t->{vars}{MORE} = "profile_arn $us;";
     $t->reload;
     served($t, $us, 'profile_arn set instead');
+    is($t->get('/health')->{status}, 200, 'and ready');
     $t->stop;
 }
 
@@ -146,6 +157,7 @@ for my $fault (
     unlike($t->error_log, qr/arn:aws/, 'but no ARN');
     is(asked($t), 2, 'nobody is asked for each request');
     is(kept($t), '', 'nothing is kept');
+    unready($t, 'no_profile', qr/set profile_arn/);
 
     $t->{vars}{MORE} = "profile_arn $eu;";
     $t->reload;
