@@ -13,7 +13,9 @@
 #include <ngx_http.h>
 
 
-#if (nginx_version >= 1027002)
+/* NGINX_NAME is of freenginx, which has gone its own way since 1.25.4 */
+
+#if (nginx_version >= 1027002 && !defined NGINX_NAME)
 #define ngx_http_kiro_parse_chunked(r, b, ctx)                                \
     ngx_http_parse_chunked(r, b, ctx, 0)
 #else
