@@ -144,6 +144,9 @@ typedef struct {
     kiro_account_state account_state;   /* lasts for retry_after_ms, if named */
     int               upstream_status;  /* HTTP status of the upstream, 0: none */
     uint32_t          retry_after_ms;   /* as the upstream asked, 0: it did not */
+    const char       *rule;             /* that a request breaks, of kiro/explain.h; NULL:
+                                           the kind says enough */
+    char              reason[48];       /* the upstream's own word for its refusal or "" */
     char              param[160];       /* JSON path of the bad field or "" */
     char              message[480];     /* terminated UTF-8, fit for the client:
                                            no secret, ARN or upstream body */
@@ -188,6 +191,13 @@ kiro_failure_kind kiro_failure_of_status(int status);
  */
 size_t kiro_failure_body(kiro_api api, const kiro_failure *f,
     kiro_str request_id, char *buf, size_t cap);
+
+/*
+ * The same with more to say behind the message, in brackets: printable ASCII.
+ * 2048 bytes and twice the explanation are always enough.
+ */
+size_t kiro_failure_body_explained(kiro_api api, const kiro_failure *f,
+    kiro_str request_id, kiro_str explanation, char *buf, size_t cap);
 
 #ifdef __cplusplus
 }

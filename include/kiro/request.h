@@ -47,6 +47,7 @@ typedef struct {
                                                alias has; not with the built-in models,
                                                which are not all there are */
     int                     count_only;     /* a body of count_tokens: not to be written */
+    int                     explain;        /* keep a record of changes: kiro/explain.h */
 } kiro_request_options;         /* views must stay valid during parse only */
 
 /* What the upstream is asked for. */

@@ -193,14 +193,20 @@ kiro_failure_kind kiro_failure_of_status(int status) {
 }
 
 size_t kiro_failure_body(kiro_api api, const kiro_failure *f, kiro_str request_id, char *buf, size_t cap) {
+    return kiro_failure_body_explained(api, f, request_id, {}, buf, cap);
+}
+
+size_t kiro_failure_body_explained(kiro_api api, const kiro_failure *f, kiro_str request_id,
+                                   kiro_str explanation, char *buf, size_t cap) {
     const std::span<char> out(buf, cap);
+    const string_view more(explanation.data, explanation.len);
     if (api == KIRO_API_ANTHROPIC) {
         // An id is ours and short; a longer one would break the promise of 2048 bytes.
         const string_view id(request_id.data, std::min<std::size_t>(request_id.len, 128));
-        return kiro::anthropic::error_body(*f, id, out);
+        return kiro::anthropic::error_body(*f, more, id, out);
     }
     const bool responses = api == KIRO_API_OPENAI_RESPONSES;
-    return kiro::openai_chat::error_body(*f, out, responses ? "input" : "messages");
+    return kiro::openai_chat::error_body(*f, more, out, responses ? "input" : "messages");
 }
 
 } // extern "C"

@@ -41,7 +41,8 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(json::white_space) - first + 1);
 }
 
-using ReadRequest = chat::Conversation (*)(json::Value);
+using chat::Rule;
+using ReadRequest = chat::Conversation (*)(json::Value, chat::Changes *);
 
 struct Dialect {
     kiro_api api;
@@ -61,10 +62,27 @@ ReadRequest reader_of(kiro_api api, bool count_only) {
         if (dialect.api == api)
             return dialect.read;
     }
-    throw chat::Invalid{KIRO_FAIL_NOT_BUILT, "", "this endpoint is not built yet"};
+    throw chat::Invalid{KIRO_FAIL_NOT_BUILT, "", "this endpoint is not built yet", Rule::known_route};
 }
 
-json::Index check_json(char *text, size_t length) {
+// Half pairs are replaced in place, which loses nothing but where they were.
+void replace_surrogates(char *text, size_t length, const json::Index &index, chat::Changes *changes) {
+    if (changes == nullptr) {
+        json::replace_lone_surrogates(text, length);
+        return;
+    }
+    const std::string before(text, length);
+    json::replace_lone_surrogates(text, length);
+    changes->begin({text, length}, index);
+    for (size_t i = 0; i < length; i++) {
+        if (before[i] == text[i])
+            continue;
+        changes->add(Rule::surrogate_replaced, {text + i, 1}, 1);
+        i += 3; // the last of the digits that differ
+    }
+}
+
+json::Index check_json(char *text, size_t length, chat::Changes *changes) {
     json::Index index;
     auto verdict = json::validate({text, length}, json::deepest, &index);
     if (!verdict) {
@@ -75,7 +93,7 @@ json::Index check_json(char *text, size_t length) {
                                 " at byte " + std::to_string(verdict.offset)};
     }
     if (verdict.lone_surrogates)
-        json::replace_lone_surrogates(text, length);
+        replace_surrogates(text, length, index, changes);
     return index;
 }
 
@@ -127,12 +145,34 @@ chat::CallableTools callable_tools(const chat::Conversation &conversation,
     }
 }
 
-void parse(kiro_request &req, const kiro_request_options &opts) {
+// What became of the name, and what it says beside the model.
+void note_model(const chat::Conversation &asked, std::string_view name, const upstream::ModelChoice &model,
+                chat::Arena &arena) {
+    if (json::is_blank(asked.model))
+        arena.note(Rule::model_defaulted, asked.model);
+    if (model.by_operator)
+        arena.note(Rule::model_aliased, asked.model);
+    else if (model.id != name)
+        arena.note(Rule::model_renamed, asked.model);
+    if (!model.effort.empty() || model.thinking)
+        arena.note(Rule::effort_from_model, asked.model);
+}
+
+// A search that no model is offered.
+void note_search(const kiro_request &req, chat::Arena &arena) {
+    if (!req.search_query.empty())
+        arena.note(Rule::search_run, req.conversation.search.at);
+    else if (req.conversation.web_search)
+        arena.note(Rule::tool_left_out, req.conversation.search.at);
+}
+
+void parse_body(kiro_request &req, const kiro_request_options &opts, const json::Document &document) {
     ReadRequest read = reader_of(opts.api, opts.count_only != 0);
-    const json::Document document(req.buffer.get(), check_json(req.buffer.get(), req.length));
     if (!document.root().is_object())
-        throw chat::Invalid{KIRO_FAIL_INVALID_REQUEST, "", "the request body must be a JSON object"};
-    req.conversation = read(document.root());
+        throw chat::Invalid{KIRO_FAIL_INVALID_REQUEST, "", "the request body must be a JSON object",
+                            Rule::body_object};
+    req.conversation = read(document.root(), req.changes.get());
+    chat::Arena &arena = req.conversation.arena;
 
     std::string name(trimmed(json::unescaped(req.conversation.model)));
     if (name.empty())
@@ -150,6 +190,8 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
     }
     auto session = view(opts.session).empty() ? req.conversation.session : view(opts.session);
     const upstream::ModelChoice model = choose_model(opts, name);
+    note_model(req.conversation, name, model, arena);
+    note_search(req, arena);
     req.known_model = model.listed || model.by_operator;
     add_name(model, req.conversation);
     if (opts.thinking == KIRO_THINKING_OFF)
@@ -165,6 +207,20 @@ void parse(kiro_request &req, const kiro_request_options &opts) {
     req.parsed = true;
 }
 
+void parse(kiro_request &req, const kiro_request_options &opts) {
+    req.changes = opts.explain != 0 ? std::make_unique<chat::Changes>() : nullptr;
+    json::Index index = check_json(req.buffer.get(), req.length, req.changes.get());
+    const json::Document document(req.buffer.get(), std::move(index));
+    if (req.changes == nullptr) {
+        parse_body(req, opts, document);
+        return;
+    }
+    req.changes->begin({req.buffer.get(), req.length}, document.index());
+    const auto end = [](chat::Changes *changes) { changes->end(); };
+    const std::unique_ptr<chat::Changes, decltype(end)> places(req.changes.get(), end);
+    parse_body(req, opts, document);
+}
+
 // Not the notice makes a conversation too large.
 void write(kiro_request &req, kiro_wire wire, std::string_view profile_arn) {
     try {
@@ -173,6 +229,8 @@ void write(kiro_request &req, kiro_wire wire, std::string_view profile_arn) {
         if (req.upstream.notice.empty())
             throw;
         req.upstream.notice.clear();
+        req.conversation.arena.forget(Rule::notice_added);
+        req.conversation.arena.note(Rule::notice_left_out);
         upstream::write(req.upstream, wire, profile_arn, req.body);
     }
 }
@@ -186,6 +244,8 @@ std::string search_id(const kiro_request &req) {
 
 kiro_status fail(kiro_failure *f, const chat::Invalid &error) {
     kiro_failure_set(f, error.kind, "%s", error.message.c_str());
+    if (error.rule != Rule::none)
+        f->rule = chat::row_of(error.rule).name;
     size_t n = std::min(error.param.size(), sizeof(f->param) - 1);
     std::memcpy(f->param, error.param.data(), n);
     f->param[n] = '\0';
@@ -214,11 +274,17 @@ template <class Body> kiro_status guarded(kiro_failure *f, Body &&body) noexcept
 // False: there is nothing to change.
 bool change(kiro_request &req, const kiro_failure &why) {
     upstream::Request &request = req.upstream;
+    chat::Arena &arena = req.conversation.arena;
+    bool any = false;
     switch (why.change) {
     case KIRO_CHANGE_DROP_FIELDS:
-        return !std::exchange(request.fields, {}).empty();
+        any = !std::exchange(request.fields, {}).empty();
+        arena.note(Rule::fields_dropped, {}, any);
+        return any;
     case KIRO_CHANGE_DROP_REASONING:
-        return upstream::drop_reasoning(request.turns);
+        any = upstream::drop_reasoning(request.turns);
+        arena.note(Rule::reasoning_dropped, {}, any);
+        return any;
     case KIRO_CHANGE_REPAIR_OUTPUT:
         return upstream::ask_for_repair(req.conversation, why.message, request);
     case KIRO_CHANGE_NONE:

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/chat/callable.h"
+#include "core/chat/changes.h"
 #include "core/chat/conversation.h"
 #include "core/kiro/count.h"
 #include "core/kiro/request.h"
@@ -15,6 +16,8 @@ struct kiro_request {
     std::atomic<unsigned> owners = 1;
     std::unique_ptr<char[]> buffer; // length bytes of body
     size_t length = 0;
+
+    std::unique_ptr<kiro::chat::Changes> changes; // nullptr: nobody asks
 
     bool parsed = false;
     bool known_model = false; // by the catalogue or the operator

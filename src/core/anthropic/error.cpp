@@ -71,7 +71,7 @@ int error_status(kiro_failure_kind kind) noexcept {
     return shape_of(kind).status;
 }
 
-std::size_t error_body(const kiro_failure &failure, std::string_view request_id,
+std::size_t error_body(const kiro_failure &failure, std::string_view explanation, std::string_view request_id,
                        std::span<char> out) noexcept {
     const Shape &shape = shape_of(failure.kind);
     const std::string_view message = failure.message;
@@ -86,7 +86,11 @@ std::size_t error_body(const kiro_failure &failure, std::string_view request_id,
     if (!param.empty() && message.find(param) == message.npos) {
         writer.text(param).raw(": ");
     }
-    writer.text(message).raw("\"");
+    writer.text(message);
+    if (!explanation.empty()) {
+        writer.raw(" [").text(explanation).raw("]");
+    }
+    writer.raw("\"");
     // The SDK's tool runner asks for a thread first and knows by this code that it has to do without.
     if (failure.kind == KIRO_FAIL_UNSUPPORTED && param == "thread") {
         writer.raw(R"(,"details":{"error_code":"thread_unsupported_request","unsupported":[]})");

@@ -11,7 +11,7 @@ namespace kiro::anthropic {
 int error_status(kiro_failure_kind kind) noexcept;
 
 // {"type":"error",...}. Returns the length, 0 if it does not fit.
-std::size_t error_body(const kiro_failure &failure, std::string_view request_id,
+std::size_t error_body(const kiro_failure &failure, std::string_view explanation, std::string_view request_id,
                        std::span<char> out) noexcept;
 
 } // namespace kiro::anthropic

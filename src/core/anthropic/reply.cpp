@@ -284,7 +284,7 @@ void StreamWriter::finish(const chat::TurnEnd &end, const chat::Usage &usage, st
 void StreamWriter::fail(const kiro_failure &failure, std::string &out) {
     std::array<char, 2048> body;
     out.append("event: error\ndata: ")
-        .append(body.data(), error_body(failure, request_id_, body))
+        .append(body.data(), error_body(failure, {}, request_id_, body))
         .append("\n\n");
 }
 
@@ -381,7 +381,7 @@ void Collector::finish(const chat::TurnEnd &end, const chat::Usage &usage, std::
 
 void Collector::fail(const kiro_failure &failure, std::string &out) {
     std::array<char, 2048> body;
-    out.append(body.data(), error_body(failure, request_id_, body));
+    out.append(body.data(), error_body(failure, {}, request_id_, body));
 }
 
 } // namespace kiro::anthropic

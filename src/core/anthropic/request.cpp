@@ -25,6 +25,12 @@ constexpr chat::ScalarRule scalar_rules[] = {
     {"top_k", chat::ScalarKind::integer},
 };
 
+// Without an effect here, and no mistake.
+constexpr std::string_view other_parameters[] = {
+    "temperature",        "top_p", "top_k",         "service_tier", "container", "inference_geo", "speed",
+    "context_management", "betas", "cache_control",
+};
+
 struct OutputConfig {
     Raw effort; // how hard to try, which alone asks for no thinking
     chat::OutputFormat format;
@@ -51,15 +57,17 @@ struct Message {
     Raw effort; // output_config.effort
 };
 
-Message read_message(Value &value, const Path &path) {
+Message read_message(Value &value, const Path &path, chat::Arena &arena) {
     Message message;
     value.members([&](std::string_view key, Value member) {
         if (key == "role")
             message.role = chat::read_field(member);
         else if (key == "content")
-            message.content = chat::read_content(member);
+            message.content = chat::read_content(member, arena);
         else if (key == "output_config")
             message.effort = read_output_config(member, path["output_config"]).effort;
+        else
+            chat::note_unused_member(key, member, arena);
     });
     return message;
 }
@@ -100,7 +108,8 @@ chat::Role role_of(const Field &field, const Path &path) {
         return chat::Role::assistant;
     if (json::equals(role, "system"))
         return chat::Role::system;
-    chat::invalid(path, "unknown role " + chat::quoted(role) + "; expected user, assistant or system");
+    chat::invalid(path, "unknown role " + chat::quoted(role) + "; expected user, assistant or system",
+                  chat::Rule::known_role);
 }
 
 chat::Message message_of(const Message &message, const Path &path, chat::Arena &arena) {
@@ -120,8 +129,9 @@ std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::A
         Path at = path[i];
         if (!item.is_object())
             chat::wrong_type(at, "an object", item.type());
-        Message message = read_message(item, at);
+        Message message = read_message(item, at, arena);
         messages.push_back(message_of(message, at, arena));
+        messages.back().at = item.slice();
         turn_effort.pass(messages.back(), message.effort);
     });
     effort = turn_effort.current;
@@ -130,7 +140,7 @@ std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::A
 
 std::vector<Raw> read_system(Value &value, const Path &path, chat::Arena &arena) {
     std::vector<Raw> texts;
-    chat::add_texts(chat::read_content(value), path, arena, texts);
+    chat::add_texts(chat::read_content(value, arena), path, arena, texts);
     return texts;
 }
 
@@ -155,9 +165,10 @@ bool has_items(Value &value) {
     return any;
 }
 
-chat::Conversation read(Value root, bool count_only) {
+chat::Conversation read(Value root, bool count_only, chat::Changes *changes) {
     const Path top;
     chat::Conversation out;
+    out.arena = chat::Arena(changes);
     Field model, user_id;
     bool has_messages = false;
     Tools tools;
@@ -181,9 +192,10 @@ chat::Conversation read(Value root, bool count_only) {
             chat::check_scalar({"stream", chat::ScalarKind::boolean}, value, top["stream"]);
             out.stream = !value.is_null() && value.boolean();
         } else if (key == "tools") {
-            tools = read_tools(value, top["tools"]);
+            tools = read_tools(value, top["tools"], out.arena);
         } else if (key == "tool_choice") {
             choice = read_tool_choice(value, top["tool_choice"]);
+            out.tool_choice_at = value.slice();
         } else if (key == "thinking") {
             chat::add_thinking(out.thinking, chat::read_thinking(value, top["thinking"]));
         } else if (key == "output_config") {
@@ -192,8 +204,10 @@ chat::Conversation read(Value root, bool count_only) {
             user_id = read_user_id(value, top["metadata"]);
         } else if (key == "stop_sequences") {
             out.stop = chat::read_stop_texts(value, top["stop_sequences"]);
+            chat::note_unused(chat::Rule::stop_by_gateway, value, out.arena);
         } else if (key == "max_tokens") {
             out.max_tokens = chat::read_token_limit(value, top["max_tokens"]);
+            chat::note_unused(chat::Rule::max_tokens_by_gateway, value, out.arena);
         } else if (key == "output_format") {
             output_format = chat::read_output_format(value, top["output_format"]);
         } else if (key == "thread") {
@@ -204,6 +218,7 @@ chat::Conversation read(Value root, bool count_only) {
                 chat::unsupported(top["mcp_servers"], "MCP servers are not supported");
         } else {
             chat::check_scalars(scalar_rules, key, value, top);
+            chat::note_unused_parameter(other_parameters, key, value, out.arena);
         }
     });
 
@@ -214,6 +229,8 @@ chat::Conversation read(Value root, bool count_only) {
     out.search = std::move(tools.search);
     apply_tool_choice(choice, tools, out);
     out.thinking.effort = turn_effort.empty() ? output.effort : turn_effort;
+    if (out.thinking.at.empty())
+        out.thinking.at = out.thinking.effort;
     out.reasoning =
         out.thinking.mode != chat::ThinkingMode::unasked && out.thinking.mode != chat::ThinkingMode::off;
     out.output = output.format.kind == chat::OutputKind::text ? output_format : output.format;
@@ -225,12 +242,12 @@ chat::Conversation read(Value root, bool count_only) {
 
 } // namespace
 
-chat::Conversation read_request(Value root) {
-    return read(root, false);
+chat::Conversation read_request(Value root, chat::Changes *changes) {
+    return read(root, false, changes);
 }
 
-chat::Conversation read_count_request(Value root) {
-    chat::Conversation out = read(root, true);
+chat::Conversation read_count_request(Value root, chat::Changes *changes) {
+    chat::Conversation out = read(root, true, changes);
     if (out.messages.empty())
         out.messages.push_back({chat::Role::user, {}});
     return out;

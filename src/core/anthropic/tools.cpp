@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/chat/content.h"
+#include "core/chat/scalars.h"
 
 namespace kiro::anthropic {
 
@@ -77,7 +78,8 @@ std::vector<chat::Raw> read_domains(Value &value, const Path &path) {
 }
 
 // Null: a tool that nobody here can run; the search is noted in tools.
-std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools, chat::Raw &its_name) {
+std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools, chat::Raw &its_name,
+                                    chat::Arena &arena) {
     if (!value.is_object())
         chat::wrong_type(path, "an object", value.type());
     Field type, name, description, schema;
@@ -95,6 +97,8 @@ std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools
             search.allowed = read_domains(member, path["allowed_domains"]);
         else if (key == "blocked_domains")
             search.blocked = read_domains(member, path["blocked_domains"]);
+        else
+            chat::note_unused_member(key, member, arena);
     });
     if (name.type == Type::string)
         its_name = name.raw;
@@ -102,6 +106,7 @@ std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools
     if (is_web_search(kind, name, schema)) {
         tools.web_search = true;
         tools.search = std::move(search);
+        tools.search.at = value.slice();
         return std::nullopt;
     }
     if (schema.present() || kind.empty() || kind == "custom") {
@@ -109,8 +114,10 @@ std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools
         tool.name = chat::required_string(name, path["name"]);
         if (tool.name.empty())
             chat::invalid(path["name"], "must not be empty");
-        if (tool.name == deferred_placeholder)
+        if (tool.name == deferred_placeholder) {
+            arena.note(chat::Rule::tool_left_out, value.slice());
             return std::nullopt;
+        }
         tool.description = chat::optional_string(description, path["description"]);
         if (!schema.present())
             chat::missing(path["input_schema"]);
@@ -125,15 +132,17 @@ std::optional<chat::Tool> read_tool(Value &value, const Path &path, Tools &tools
             tool.name = chat::required_string(name, path["name"]);
             tool.description = known.description;
             tool.schema = known.schema;
+            arena.note(chat::Rule::tool_schema_added, tool.name);
             return tool;
         }
     }
+    arena.note(chat::Rule::tool_left_out, value.slice());
     return std::nullopt;
 }
 
 } // namespace
 
-Tools read_tools(Value &value, const Path &path) {
+Tools read_tools(Value &value, const Path &path, chat::Arena &arena) {
     Tools tools;
     if (value.is_null())
         return tools;
@@ -142,7 +151,7 @@ Tools read_tools(Value &value, const Path &path) {
     value.items([&](size_t i, Value item) {
         Path at = path[i];
         chat::Raw name;
-        if (auto tool = read_tool(item, at, tools, name))
+        if (auto tool = read_tool(item, at, tools, name, arena))
             tools.tools.push_back(*tool);
         else if (!name.empty())
             tools.left_out.push_back(name);
@@ -188,6 +197,8 @@ void apply_tool_choice(const ToolChoice &choice, const Tools &tools, chat::Conve
         const bool left_out =
             std::find(tools.left_out.begin(), tools.left_out.end(), name) != tools.left_out.end();
         if (left_out) { // the search still has to know; nothing else can be done about it
+            if (!tools.web_search)
+                conversation.arena.note(chat::Rule::tool_choice_ignored, conversation.tool_choice_at);
             conversation.tool_mode = tools.web_search ? chat::ToolMode::named : chat::ToolMode::automatic;
             conversation.tool_name = tools.web_search ? name : chat::Raw();
             return;

@@ -17,7 +17,7 @@ struct Tools {
 
 // Tools that Anthropic's servers would run are left out but for the web search; those that the client runs
 // but whose schema only Anthropic knows get it here.
-Tools read_tools(json::Value &value, const chat::Path &path);
+Tools read_tools(json::Value &value, const chat::Path &path, chat::Arena &arena);
 
 struct ToolChoice {
     chat::ToolChoice tools;

@@ -1,6 +1,7 @@
 #include "core/chat/content.h"
 
 #include "core/chat/image.h"
+#include "core/chat/scalars.h"
 #include "core/chat/search.h"
 #include "core/json/cursor.h"
 #include "core/json/writer.h"
@@ -86,9 +87,9 @@ template <size_t N> bool read_key(const PartKey (&keys)[N], std::string_view key
     return false;
 }
 
-Content read_nested(Value &value, int level);
+Content read_nested(Value &value, int level, Arena &arena);
 
-void read_source(Value &value, Part &part, int level) {
+void read_source(Value &value, Part &part, int level, Arena &arena) {
     if (!value.is_object()) {
         if (value.is_string()) // a search result's source is its address
             part.source_url = read_field(value);
@@ -96,7 +97,7 @@ void read_source(Value &value, Part &part, int level) {
     }
     value.members([&](std::string_view key, Value member) {
         if (!read_key(source_keys, key, member, part) && key == "content")
-            part.content = read_nested(member, level);
+            part.content = read_nested(member, level, arena);
     });
 }
 
@@ -117,7 +118,7 @@ void read_file(Value &value, Part &part) {
     value.members([&](std::string_view key, Value member) { read_key(file_keys, key, member, part); });
 }
 
-Part read_part(Value &value, int level) {
+Part read_part(Value &value, int level, Arena &arena) {
     Part part;
     part.shape = value.type();
     if (part.shape == Type::string) // a bare string among parts
@@ -128,27 +129,31 @@ Part read_part(Value &value, int level) {
         if (read_key(part_keys, key, member, part))
             return;
         if (key == "content")
-            part.content = read_nested(member, level);
+            part.content = read_nested(member, level, arena);
         else if (key == "source")
-            read_source(member, part, level);
+            read_source(member, part, level, arena);
         else if (key == "image_url")
             read_image_url(member, part);
         else if (key == "file" && member.is_object())
             read_file(member, part);
+        else
+            note_unused_member(key, member, arena);
     });
     return part;
 }
 
-Content read_nested(Value &value, int level) {
+Content read_nested(Value &value, int level, Arena &arena) {
     Content content;
     if (!value.is_array()) {
         content.text = read_field(value);
         return content;
     }
     content.text.type = Type::array;
-    if (level == max_nesting)
+    if (level == max_nesting) {
+        note_unused(Rule::block_left_out, value, arena);
         return content;
-    value.items([&](size_t, Value item) { content.parts.push_back(read_part(item, level + 1)); });
+    }
+    value.items([&](size_t, Value item) { content.parts.push_back(read_part(item, level + 1, arena)); });
     return content;
 }
 
@@ -232,7 +237,7 @@ Meaning meaning_of(const Part &part, const Path &path) {
         if (known.name == name)
             return known.meaning;
     }
-    invalid(path["type"], "unknown content type " + quoted(type));
+    invalid(path["type"], "unknown content type " + quoted(type), Rule::known_content_type);
 }
 
 Image image_of(const Part &part, const Path &path, Arena &arena) {
@@ -246,7 +251,8 @@ Image image_of(const Part &part, const Path &path, Arena &arena) {
         Path url = source["url"];
         return image_from_url(required_string(part.source_url, url), url, arena);
     }
-    unsupported(source["type"], "image source " + quoted(type) + " is not supported; use base64");
+    unsupported(source["type"], "image source " + quoted(type) + " is not supported; use base64",
+                Rule::image_source);
 }
 
 // Appends text to a list; texts without anything in them are left out.
@@ -324,12 +330,12 @@ bool add_common(const Part &part, Meaning meaning, const Path &path, Arena &aren
         return true;
     case Meaning::image:
         if (out.images == nullptr)
-            invalid(path["type"], "images are not allowed in this message");
+            invalid(path["type"], "images are not allowed in this message", Rule::block_place);
         out.images->push_back(image_of(part, path, arena));
         return true;
     case Meaning::image_url: {
         if (out.images == nullptr)
-            invalid(path["type"], "images are not allowed in this message");
+            invalid(path["type"], "images are not allowed in this message", Rule::block_place);
         Path url = path["image_url"];
         if (part.image_url.type == Type::null)
             missing(url);
@@ -344,6 +350,7 @@ bool add_common(const Part &part, Meaning meaning, const Path &path, Arena &aren
         add_text(part.source_url.type == Type::string ? part.source_url.raw : Raw(), pieces);
         render(part.content, arena, pieces);
         add_headed(optional_string(part.title, path["title"]), std::move(pieces), arena, out.texts);
+        arena.note(Rule::block_as_text, part.type.raw);
         return true;
     }
     case Meaning::tool_reference: {
@@ -351,17 +358,23 @@ bool add_common(const Part &part, Meaning meaning, const Path &path, Arena &aren
         text += required_string(part.tool_name, path["tool_name"]);
         text += " is now available.";
         out.texts.push_back(arena.keep(std::move(text)));
+        arena.note(Rule::block_as_text, part.type.raw);
         return true;
     }
     case Meaning::rendered:
-        render(part.content, arena, out.texts);
+    case Meaning::server_call: {
+        const size_t before = out.texts.size();
+        if (meaning == Meaning::rendered)
+            render(part.content, arena, out.texts);
+        else
+            add_server_call(part, arena, out.texts);
+        arena.note(out.texts.size() > before ? Rule::block_as_text : Rule::block_left_out, part.type.raw);
         return true;
-    case Meaning::server_call:
-        add_server_call(part, arena, out.texts);
-        return true;
+    }
     case Meaning::thinking:          // only an assistant's counts
     case Meaning::redacted_thinking: // so does this
     case Meaning::skipped:
+        arena.note(Rule::block_left_out, part.type.raw);
         return true;
     case Meaning::audio:
         unsupported(path["type"], "audio and video are not supported");
@@ -377,14 +390,15 @@ bool add_common(const Part &part, Meaning meaning, const Path &path, Arena &aren
 
 void add_pdf(Raw title, Raw media_type, Raw data, const Path &path, Arena &arena, Gathered &out) {
     if (out.documents == nullptr)
-        invalid(path, "documents are not allowed in this message");
+        invalid(path, "documents are not allowed in this message", Rule::block_place);
     if (!media_type.empty() && !json::equals(media_type, "application/pdf"))
-        unsupported(path, "documents of type " + quoted(media_type) + " are not supported; send their text");
-    std::string_view base64 = clean_base64(data, path, arena);
+        unsupported(path, "documents of type " + quoted(media_type) + " are not supported; send their text",
+                    Rule::document_data);
+    std::string_view base64 = clean_base64(data, path, arena, Rule::document_data);
     if (!base64.starts_with("JVBERi"))
-        unsupported(path, "this is no PDF; send the document's text");
+        unsupported(path, "this is no PDF; send the document's text", Rule::document_data);
     if (base64.size() / 4 * 3 > max_attachment)
-        invalid(path, "the document is larger than 10 MB");
+        invalid(path, "the document is larger than 10 MB", Rule::document_data);
     out.documents->push_back({title, base64, arena.keep(path.str())});
 }
 
@@ -393,13 +407,14 @@ void add_file(const Part &part, const Path &above, Arena &arena, Gathered &out) 
     Path inner = above["file"];
     const Path &path = part.in_file ? inner : above;
     if (!part.file_data.present())
-        unsupported(above["type"], "files are not stored here; send a PDF as file_data, or the text");
+        unsupported(above["type"], "files are not stored here; send a PDF as file_data, or the text",
+                    Rule::stored_state);
     Path at = path["file_data"];
     Raw data = required_string(part.file_data, at), media_type;
     if (data.starts_with("data:")) {
         size_t comma = data.find(',');
         if (comma == Raw::npos || !data.substr(0, comma).ends_with(";base64"))
-            invalid(at, "the data: URL is not base64");
+            invalid(at, "the data: URL is not base64", Rule::document_data);
         media_type = data.substr(5, data.find(';') - 5);
         if (media_type.find('\\') != Raw::npos) // application\/pdf
             media_type = arena.keep(json::unescaped(media_type));
@@ -414,6 +429,7 @@ void add_document(const Part &part, const Path &path, Arena &arena, Gathered &ou
     Raw title = optional_string(part.title, path["title"]);
     if (json::equals(type, "text")) {
         add_headed(title, {required_string(part.source_data, source["data"])}, arena, out.texts);
+        arena.note(Rule::block_as_text, part.type.raw);
         return;
     }
     if (json::equals(type, "base64")) {
@@ -423,7 +439,8 @@ void add_document(const Part &part, const Path &path, Arena &arena, Gathered &ou
         return;
     }
     if (!json::equals(type, "content"))
-        unsupported(source["type"], "remote documents are not fetched; send a PDF as base64, or the text");
+        unsupported(source["type"], "remote documents are not fetched; send a PDF as base64, or the text",
+                    Rule::document_data);
     std::vector<Raw> pieces;
     Gathered inner{pieces, out.images, out.documents};
     Path content = source["content"];
@@ -433,9 +450,10 @@ void add_document(const Part &part, const Path &path, Arena &arena, Gathered &ou
         Path at = content[i];
         const Part &item = part.content.parts[i];
         if (!add_common(item, meaning_of(item, at), at, arena, inner))
-            invalid(at["type"], "tool blocks are not allowed in a document");
+            invalid(at["type"], "tool blocks are not allowed in a document", Rule::block_place);
     }
     add_headed(title, std::move(pieces), arena, out.texts);
+    arena.note(Rule::block_as_text, part.type.raw);
 }
 
 // What was not sealed by us or is not whole goes no further, but is no mistake of the client.
@@ -466,8 +484,8 @@ void check_shape(const Content &content, const Path &path) {
 
 } // namespace
 
-Content read_content(Value value) {
-    return read_nested(value, 0);
+Content read_content(Value value, Arena &arena) {
+    return read_nested(value, 0, arena);
 }
 
 void add_result_content(const Content &content, const Path &path, Arena &arena, ToolResult &result) {
@@ -479,7 +497,7 @@ void add_result_content(const Content &content, const Path &path, Arena &arena, 
         Path at = path[i];
         const Part &part = content.parts[i];
         if (!add_common(part, meaning_of(part, at), at, arena, out))
-            invalid(at["type"], "tool blocks are not allowed in a tool result");
+            invalid(at["type"], "tool blocks are not allowed in a tool result", Rule::block_place);
     }
 }
 
@@ -492,7 +510,7 @@ void add_texts(const Content &content, const Path &path, Arena &arena, std::vect
         Path at = path[i];
         const Part &part = content.parts[i];
         if (!add_common(part, meaning_of(part, at), at, arena, out))
-            invalid(at["type"], "tool blocks are not allowed in system text");
+            invalid(at["type"], "tool blocks are not allowed in system text", Rule::block_place);
     }
 }
 
@@ -524,11 +542,11 @@ void add_content(const Content &content, Role role, const Path &path, Arena &are
             documents.clear();
         } else if (meaning == Meaning::tool_use) {
             if (role != Role::assistant)
-                invalid(at["type"], "tool_use is allowed in assistant messages only");
+                invalid(at["type"], "tool_use is allowed in assistant messages only", Rule::block_place);
             blocks.emplace_back(call_of(part, at));
         } else {
             if (role != Role::user)
-                invalid(at["type"], "tool_result is allowed in user messages only");
+                invalid(at["type"], "tool_result is allowed in user messages only", Rule::block_place);
             ToolResult result;
             result.id = required_string(part.tool_use_id, at["tool_use_id"]);
             result.failed = part.is_error.type == Type::boolean && part.is_error.raw == "true";

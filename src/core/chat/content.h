@@ -52,7 +52,8 @@ struct Part {
     Content content; // content: of this part or of its source
 };
 
-Content read_content(json::Value value);
+// What has no effect is noted.
+Content read_content(json::Value value, Arena &arena);
 
 // Appends the meaning of content, which stands at path, to blocks. An absent one means no blocks.
 void add_content(const Content &content, Role role, const Path &path, Arena &arena,

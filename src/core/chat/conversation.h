@@ -63,6 +63,7 @@ enum class Role { system, user, assistant };
 struct Message {
     Role role;
     std::vector<Block> blocks; // may be empty
+    Raw at = {};               // where it stands in the body
 };
 
 struct Tool {
@@ -74,6 +75,11 @@ struct Tool {
     bool freeform = false;   // takes one text instead of an object
 };
 
+// Where it stands in the body.
+inline Raw place_of(const Tool &tool) {
+    return tool.name_space.empty() ? tool.name : tool.local_name;
+}
+
 enum class ToolMode { automatic, none, required, named };
 
 enum class ThinkingMode { unasked, off, adaptive, between_tools, budget };
@@ -83,6 +89,7 @@ struct Thinking {
     uint32_t budget = 0;  // tokens, not 0 for ThinkingMode::budget
     Raw effort;           // the client's word, may be empty or unknown; also without a wish to think
     bool omitted = false; // the text is not wanted, only what replays it
+    Raw at = {};          // where it stands in the body
 };
 
 enum class OutputKind { text, json_object, json_schema };
@@ -91,12 +98,14 @@ struct OutputFormat {
     OutputKind kind = OutputKind::text;
     Raw name;                // may be empty
     std::string_view schema; // a JSON object, for json_schema
+    Raw at = {};             // where it stands in the body
 };
 
 // What the service's own search may bring. A domain stands for its subdomains too.
 struct SearchOffer {
     std::vector<Raw> allowed; // empty: all
     std::vector<Raw> blocked;
+    Raw at = {}; // where it stands in the body
 };
 
 struct Conversation {
@@ -106,6 +115,7 @@ struct Conversation {
     std::vector<Tool> tools;
     ToolMode tool_mode = ToolMode::automatic;
     Raw tool_name;                  // for ToolMode::named
+    Raw tool_choice_at;             // where these two stand in the body
     std::vector<Raw> allowed_tools; // empty: all
     bool parallel_tools = true;
     bool web_search = false; // the client offers the service's own search, which is not among tools

@@ -88,6 +88,7 @@ OutputFormat read_output_format(Value &value, const Path &path) {
     const Raw kind = required_string(type, type_path);
     if (json::equals(kind, "text"))
         return out;
+    out.at = value.slice();
     if (json::equals(kind, "json_object")) {
         out.kind = OutputKind::json_object;
         return out;

@@ -123,12 +123,13 @@ char lower(char c) {
 
 } // namespace
 
-std::string_view clean_base64(Raw data, const Path &path, Arena &arena) {
+std::string_view clean_base64(Raw data, const Path &path, Arena &arena, Rule refusal) {
     if (is_base64(data))
         return data;
     std::string text = repaired(data);
     if (!is_base64(text))
-        invalid(path, "the data is not base64");
+        invalid(path, "the data is not base64", refusal);
+    arena.note(Rule::base64_repaired, data);
     return arena.keep(std::move(text));
 }
 
@@ -140,13 +141,17 @@ Image image_from_base64(Raw media_type, Raw data, const Path &path, Arena &arena
     std::string_view base64 = clean_base64(data, path, arena);
     auto format = format_of_data(base64);
     if (!format && !declared && !type.empty()) {
-        invalid(path, "image type " + quoted(media_type) +
-                          " is not supported; use image/png, image/jpeg, image/gif or image/webp");
+        invalid(path,
+                "image type " + quoted(media_type) +
+                    " is not supported; use image/png, image/jpeg, image/gif or image/webp",
+                Rule::image_data);
     }
     if (!format)
-        invalid(path, "the data is no PNG, JPEG, GIF or WebP image");
+        invalid(path, "the data is no PNG, JPEG, GIF or WebP image", Rule::image_data);
     if (base64.size() / 4 * 3 > max_attachment)
-        invalid(path, "the image is larger than 10 MB");
+        invalid(path, "the image is larger than 10 MB", Rule::image_data);
+    if (declared ? *declared != *format : !type.empty())
+        arena.note(Rule::image_format_corrected, data);
     return {*format, base64};
 }
 
@@ -158,11 +163,11 @@ Image image_from_url(Raw url, const Path &path, Arena &arena) {
         c = lower(c);
     if (!prefix.starts_with("data:")) {
         if (prefix.starts_with("http:") || prefix.starts_with("https:"))
-            invalid(path, "images by URL are not fetched; send the image as a data: URL");
-        invalid(path, "not an image URL; send the image as data:image/png;base64,...");
+            invalid(path, "images by URL are not fetched; send the image as a data: URL", Rule::image_source);
+        invalid(path, "not an image URL; send the image as data:image/png;base64,...", Rule::image_source);
     }
     if (head.size() == url.size() || !prefix.ends_with(";base64"))
-        invalid(path, "the data: URL is not base64");
+        invalid(path, "the data: URL is not base64", Rule::image_data);
     std::string_view type = std::string_view(prefix).substr(5);
     type = type.substr(0, type.find(';'));
     return image_from_base64(type, url.substr(head.size() + 1), path, arena);

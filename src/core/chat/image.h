@@ -11,7 +11,7 @@ namespace kiro::chat {
 constexpr size_t max_attachment = 10 << 20;
 
 // Padded standard base64 of what nearly is; throws if it is not.
-std::string_view clean_base64(Raw data, const Path &path, Arena &arena);
+std::string_view clean_base64(Raw data, const Path &path, Arena &arena, Rule refusal = Rule::image_data);
 
 Image image_from_base64(Raw media_type, Raw data, const Path &path, Arena &arena);
 

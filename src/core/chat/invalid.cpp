@@ -18,8 +18,10 @@ std::string Path::str() const {
     return out;
 }
 
-void invalid(const Path &path, std::string_view what, kiro_failure_kind kind) {
-    Invalid error{kind, path.str(), {}};
+namespace {
+
+[[noreturn]] void refuse(const Path &path, std::string_view what, kiro_failure_kind kind, Rule rule) {
+    Invalid error{kind, path.str(), {}, rule};
     error.message = error.param;
     if (!error.message.empty())
         error.message += ": ";
@@ -27,12 +29,22 @@ void invalid(const Path &path, std::string_view what, kiro_failure_kind kind) {
     throw error;
 }
 
-void unsupported(const Path &path, std::string_view what) {
-    invalid(path, what, KIRO_FAIL_UNSUPPORTED);
+} // namespace
+
+void invalid(const Path &path, std::string_view what, kiro_failure_kind kind) {
+    refuse(path, what, kind, Rule::none);
+}
+
+void invalid(const Path &path, std::string_view what, Rule rule) {
+    refuse(path, what, KIRO_FAIL_INVALID_REQUEST, rule);
+}
+
+void unsupported(const Path &path, std::string_view what, Rule rule) {
+    refuse(path, what, KIRO_FAIL_UNSUPPORTED, rule);
 }
 
 void missing(const Path &path) {
-    invalid(path, "this field is required");
+    invalid(path, "this field is required", Rule::required_member);
 }
 
 void wrong_type(const Path &path, std::string_view expected, json::Type actual) {
@@ -40,7 +52,7 @@ void wrong_type(const Path &path, std::string_view expected, json::Type actual) 
     what += expected;
     what += ", got ";
     what += json::type_name(actual);
-    invalid(path, what);
+    invalid(path, what, Rule::member_type);
 }
 
 std::string quoted(json::Raw raw) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/chat/rules.h"
 #include "core/json/raw.h"
 #include "core/json/reader.h"
 #include "kiro/kiro.h"
@@ -16,6 +17,7 @@ struct Invalid {
     kiro_failure_kind kind;
     std::string param;
     std::string message;
+    Rule rule = Rule::none; // what its kind stands for
 };
 
 // Where in the body we are: a chain on the stack that costs nothing until it is printed. A Path points to the
@@ -39,7 +41,8 @@ private:
 // The message is "<path>: <what>".
 [[noreturn]] void invalid(const Path &path, std::string_view what,
                           kiro_failure_kind kind = KIRO_FAIL_INVALID_REQUEST);
-[[noreturn]] void unsupported(const Path &path, std::string_view what);
+[[noreturn]] void invalid(const Path &path, std::string_view what, Rule rule);
+[[noreturn]] void unsupported(const Path &path, std::string_view what, Rule rule = Rule::supported_feature);
 [[noreturn]] void missing(const Path &path);
 [[noreturn]] void wrong_type(const Path &path, std::string_view expected, json::Type actual);
 

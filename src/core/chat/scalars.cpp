@@ -1,5 +1,6 @@
 #include "core/chat/scalars.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -51,6 +52,43 @@ bool check_scalars(std::span<const ScalarRule> rules, std::string_view key, json
         }
     }
     return false;
+}
+
+void note_unused(Rule rule, const json::Value &value, Arena &arena) {
+    if (!arena.noting())
+        return;
+    bool says = true;
+    switch (value.type()) {
+    case json::Type::null:
+        says = false;
+        break;
+    case json::Type::boolean:
+        says = value.boolean();
+        break;
+    case json::Type::array:
+        says = false;
+        value.items([&](size_t, const json::Value &) { says = true; });
+        break;
+    case json::Type::object:
+        says = false;
+        value.members([&](std::string_view, const json::Value &) { says = true; });
+        break;
+    case json::Type::number:
+    case json::Type::string:
+        break;
+    }
+    if (says)
+        arena.note(rule, value.slice());
+}
+
+void note_unused_member(std::string_view key, const json::Value &value, Arena &arena) {
+    note_unused(key == "cache_control" ? Rule::cache_control_ignored : Rule::member_ignored, value, arena);
+}
+
+void note_unused_parameter(std::span<const std::string_view> known, std::string_view key,
+                           const json::Value &value, Arena &arena) {
+    const bool is_known = std::find(known.begin(), known.end(), key) != known.end();
+    note_unused(is_known ? Rule::parameter_ignored : Rule::unknown_member_ignored, value, arena);
 }
 
 } // namespace kiro::chat

@@ -24,4 +24,14 @@ void check_scalar(const ScalarRule &rule, json::Value &value, const Path &path);
 bool check_scalars(std::span<const ScalarRule> rules, std::string_view key, json::Value &value,
                    const Path &root);
 
+// Notes a member that has no effect, unless it says nothing.
+void note_unused(Rule rule, const json::Value &value, Arena &arena);
+
+// The same for a member of a message, part or tool.
+void note_unused_member(std::string_view key, const json::Value &value, Arena &arena);
+
+// The same for a member of the body, which is one of known or nobody's.
+void note_unused_parameter(std::span<const std::string_view> known, std::string_view key,
+                           const json::Value &value, Arena &arena);
+
 } // namespace kiro::chat

@@ -53,6 +53,7 @@ Thinking read_thinking(Value &value, const Path &path) {
     if (value.is_null())
         return out;
     require(value, Type::object, "an object", path);
+    out.at = value.slice();
     bool typed = false;
     Thinking budget;
     value.members([&](std::string_view key, Value member) {
@@ -81,6 +82,7 @@ Thinking read_effort(Value &value, const Path &path) {
     if (value.is_null())
         return out;
     require(value, Type::string, "a string", path);
+    out.at = value.slice();
     out.effort = value.string();
     if (!out.effort.empty())
         out.mode = json::equals(out.effort, "none") ? ThinkingMode::off : ThinkingMode::adaptive;
@@ -92,6 +94,7 @@ Thinking read_reasoning(Value &value, const Path &path) {
     if (value.is_null())
         return out;
     require(value, Type::object, "an object", path);
+    out.at = value.slice();
     Thinking effort, enabled, budget;
     value.members([&](std::string_view key, Value member) {
         if (key == "effort")
@@ -112,6 +115,7 @@ Thinking read_thinking_switch(Value &value, const Path &path) {
     if (value.is_null())
         return out;
     require(value, Type::boolean, "a boolean", path);
+    out.at = value.slice();
     out.mode = value.boolean() ? ThinkingMode::adaptive : ThinkingMode::off;
     return out;
 }
@@ -134,6 +138,8 @@ void add_thinking(Thinking &wish, const Thinking &more) {
     if (wish.effort.empty())
         wish.effort = more.effort;
     wish.omitted = wish.omitted || more.omitted;
+    if (wish.at.empty())
+        wish.at = more.at;
     if (more.mode == ThinkingMode::off)
         wish.mode = ThinkingMode::off;
     if (wish.mode != ThinkingMode::unasked)

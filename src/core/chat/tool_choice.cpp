@@ -29,7 +29,8 @@ public:
         if (first < tools.size())
             return tools[first].name;
         throw Invalid{KIRO_FAIL_INVALID_REQUEST, wanted.path,
-                      wanted.path + ": tool " + quoted(wanted.name) + " is not among the tools"};
+                      wanted.path + ": tool " + quoted(wanted.name) + " is not among the tools",
+                      Rule::declared_tool};
     }
 
 private:

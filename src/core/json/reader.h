@@ -118,19 +118,20 @@ private:
 // A valid text and its index.
 class Document {
 public:
-    Document(const char *t, Index i) : text(t), index(std::move(i)) {}
+    Document(const char *t, Index i) : text(t), entries(std::move(i)) {}
     explicit Document(std::string_view valid) : text(valid.data()) {
-        if (!validate(valid, deepest, &index))
+        if (!validate(valid, deepest, &entries))
             throw std::logic_error("not valid JSON");
     }
     Document(const Document &) = delete;
     Document &operator=(const Document &) = delete;
 
-    Value root() const { return Value(text, index, 0); }
+    Value root() const { return Value(text, entries, 0); }
+    const Index &index() const { return entries; }
 
 private:
     const char *text;
-    Index index;
+    Index entries;
 };
 
 } // namespace kiro::json

@@ -6,6 +6,8 @@ namespace kiro::kiro {
 
 namespace {
 
+using chat::Rule;
+
 // Longer ones move into the system text.
 constexpr size_t max_description = 10000;
 
@@ -27,16 +29,19 @@ std::string_view clean_schema(std::string_view schema, size_t &nodes, chat::Aren
     if (schema.empty())
         return no_arguments;
     std::string out;
-    append_schema(out, schema, nodes);
+    append_schema(out, schema, nodes, &arena);
     return arena.keep(std::move(out));
 }
 
 // The descriptions of a few tools are whole manuals.
 Raw short_description(const chat::Tool &tool, Raw alias, Request &request, chat::Arena &arena) {
-    if (json::is_blank(tool.description))
+    if (json::is_blank(tool.description)) {
+        arena.note(Rule::tool_description_filled, place_of(tool));
         return arena.keep("Tool: " + std::string(tool.name));
+    }
     if (tool.description.size() <= max_description || json::length(tool.description) <= max_description)
         return tool.description;
+    arena.note(Rule::tool_description_moved, tool.description);
     std::string section = "## Tool: ";
     section += alias;
     section += "\\n\\n";
@@ -54,26 +59,39 @@ ToolSpec stub_of(Raw name) {
 
 void declare_tools(const chat::Conversation &conversation, Request &request, ToolNames &names,
                    chat::Arena &arena) {
-    if (conversation.tool_mode == chat::ToolMode::none)
+    if (conversation.tool_mode == chat::ToolMode::none) {
+        if (!conversation.tools.empty())
+            arena.note(Rule::tool_withheld, place_of(conversation.tools.front()), conversation.tools.size());
         return;
+    }
     size_t nodes = nodes_of(conversation.tools);
     for (const auto &tool : conversation.tools) {
-        if (names.knows(tool.name))
-            continue; // a second tool of that name is refused
+        if (names.knows(tool.name)) { // a second tool of that name is refused
+            arena.note(Rule::tool_duplicate_removed, place_of(tool));
+            continue;
+        }
         Raw alias = names.alias_of(tool);
+        if (!tool.name_space.empty() || !json::equals(tool.name, alias))
+            arena.note(Rule::tool_renamed, place_of(tool));
+        if (tool.freeform)
+            arena.note(Rule::freeform_tool_wrapped, place_of(tool));
         request.tools.push_back({alias, short_description(tool, alias, request, arena),
                                  tool.freeform ? freeform_schema : clean_schema(tool.schema, nodes, arena)});
     }
 }
 
 // Calls told as text instead would be imitated.
-void declare_used(Request &request, ToolNames &names) {
+void declare_used(Request &request, ToolNames &names, chat::Arena &arena) {
     for (Turn &turn : request.turns) {
         for (Call &call : turn.calls) {
             bool declared = names.knows(call.client_name);
             call.name = names.alias_of(call.client_name);
-            if (!declared)
-                request.tools.push_back(stub_of(call.name));
+            if (declared)
+                continue;
+            request.tools.push_back(stub_of(call.name));
+            arena.note(Rule::tool_stub_added, call.client_id);
+            if (!json::equals(call.client_name, call.name))
+                arena.note(Rule::tool_renamed, call.client_name);
         }
     }
 }

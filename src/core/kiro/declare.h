@@ -16,6 +16,6 @@ void declare_tools(const chat::Conversation &conversation, Request &request, Too
 
 // Names the calls of request.turns; what was called before must be declared, also when the client declares it
 // no more.
-void declare_used(Request &request, ToolNames &names);
+void declare_used(Request &request, ToolNames &names, chat::Arena &arena);
 
 } // namespace kiro::kiro

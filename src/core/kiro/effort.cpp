@@ -47,11 +47,13 @@ std::string lower(std::string text) {
     return text;
 }
 
-Effort effort_of_word(chat::Raw raw, Effort usual) {
+std::optional<Effort> known_effort(chat::Raw raw) {
     const std::string word = lower(json::unescaped(raw));
     const auto *known = std::find_if(std::begin(effort_words), std::end(effort_words),
                                      [&](const EffortWord &row) { return row.word == word; });
-    return known == std::end(effort_words) ? usual : known->effort;
+    if (known == std::end(effort_words))
+        return std::nullopt;
+    return known->effort;
 }
 
 Effort effort_of_budget(uint32_t budget) {
@@ -63,7 +65,7 @@ Effort effort_of_budget(uint32_t budget) {
 // An effort by name says more than a budget.
 std::optional<Effort> effort_of(const chat::Thinking &wish, Effort usual) {
     if (!wish.effort.empty())
-        return effort_of_word(wish.effort, usual);
+        return known_effort(wish.effort).value_or(usual);
     if (wish.mode == ThinkingMode::budget)
         return effort_of_budget(wish.budget);
     return std::nullopt;
@@ -180,6 +182,10 @@ ThinkingPlan plan_thinking(const ReasoningFacts &facts, kiro_thinking option, co
         return plan;
     }
     plan.fields = native_fields(facts, meant, shown);
+    if (!meant.effort.empty() && meant.mode != ThinkingMode::off) {
+        const auto sent = sent_effort(facts, meant);
+        plan.clamped = sent && sent != known_effort(meant.effort);
+    }
     plan.replay = facts.native() && (asks(meant) || !facts.disabled);
     return plan;
 }

@@ -13,6 +13,7 @@ namespace kiro::kiro {
 struct ThinkingPlan {
     std::string fields;      // additionalModelRequestFields, a JSON object; empty: none
     uint32_t tag_budget = 0; // > 0: think in tags, with about so many tokens
+    bool clamped = false;    // the effort is not the one that is asked for
     bool replay = false;     // the model thinks natively, so it may have its earlier reasoning back
 };
 

@@ -406,6 +406,24 @@ Meaning meaning_of(const Refusal &refusal, const Body &body) noexcept {
     return ok ? kNoStream : by_status(refusal.status);
 }
 
+// A word of the service's own: anything else may be the client's, or a secret.
+bool is_reason(string_view text) noexcept {
+    return !text.empty() && text.size() < sizeof(kiro_failure::reason) &&
+           std::all_of(text.begin(), text.end(), [](char c) { return (c >= 'A' && c <= 'Z') || c == '_'; });
+}
+
+void keep_reason(const Refusal &refusal, const Body &body, kiro_failure &failure) noexcept {
+    string_view word;
+    if (is_reason(body.reason)) {
+        word = body.reason;
+    } else if (find_name(kTypes, body.type) != nullptr) {
+        word = body.type;
+    } else if (find_name(kTypes, exception_name(refusal.type)) != nullptr) {
+        word = exception_name(refusal.type);
+    }
+    failure.reason[word.copy(failure.reason, sizeof(failure.reason) - 1)] = '\0';
+}
+
 } // namespace
 
 string_view exception_name(string_view type) noexcept {
@@ -428,6 +446,7 @@ void classify(const Refusal &full, kiro_failure &failure) noexcept {
     failure.change = meaning.change;
     failure.account_state = meaning.account;
     failure.upstream_status = refusal.status;
+    keep_reason(refusal, body, failure);
     kiro_failure_lasts(&failure, static_cast<std::uint32_t>(wait));
 }
 

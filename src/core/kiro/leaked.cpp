@@ -62,8 +62,10 @@ void strip_leaked_calls(chat::Conversation &conversation) {
             if (!tools)
                 tools = callable_tools(conversation);
             std::string kept = without_calls(text->text, *tools);
-            if (kept.size() != text->text.size())
+            if (kept.size() != text->text.size()) {
+                conversation.arena.note(chat::Rule::leaked_call_removed, text->text);
                 text->text = conversation.arena.keep(std::move(kept));
+            }
         }
     }
 }

@@ -56,22 +56,25 @@ template <class T> size_t count(const Turn &turn, List<T> own, ResultList<T> giv
     return n;
 }
 
+struct Attachment {
+    std::string_view one, many; // "image", "images"
+    size_t limit, group;
+    chat::Rule left_out, count;
+};
+
 // Takes up to excess things from the front of list and says so in texts.
 template <class T>
-void drop_oldest(std::vector<T> &list, size_t &excess, std::string_view what, std::vector<Raw> &texts,
+void drop_oldest(std::vector<T> &list, size_t &excess, const Attachment &kind, std::vector<Raw> &texts,
                  chat::Arena &arena) {
     size_t n = std::min(excess, list.size());
     if (n == 0)
         return;
+    const std::string what(excess == 1 ? kind.one : kind.many);
+    arena.note(kind.left_out, list.front().base64, n);
     list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(n));
     excess -= n;
-    texts.push_back(arena.keep("[" + std::to_string(n) + " older " + std::string(what) + " left out]"));
+    texts.push_back(arena.keep("[" + std::to_string(n) + " older " + what + " left out]"));
 }
-
-struct Attachment {
-    std::string_view one, many; // "image", "images"
-    size_t limit, group;
-};
 
 template <class T>
 void limit(Turns &turns, List<T> own, ResultList<T> given, const Attachment &kind, chat::Arena &arena) {
@@ -85,14 +88,15 @@ void limit(Turns &turns, List<T> own, ResultList<T> given, const Attachment &kin
         throw chat::Invalid{KIRO_FAIL_INVALID_REQUEST, "messages",
                             "messages: the last message has " + std::to_string(last) + " " +
                                 std::string(kind.many) + ", at most " + std::to_string(kind.limit) +
-                                " are possible"};
+                                " are possible",
+                            kind.count};
     }
     size_t excess = (total - kind.limit + kind.group - 1) / kind.group * kind.group;
     excess = std::min(excess, total - last);
     for (Turn &turn : turns) {
         for (Result &result : turn.results)
-            drop_oldest(result.*given, excess, excess == 1 ? kind.one : kind.many, result.texts, arena);
-        drop_oldest(turn.*own, excess, excess == 1 ? kind.one : kind.many, turn.texts, arena);
+            drop_oldest(result.*given, excess, kind, result.texts, arena);
+        drop_oldest(turn.*own, excess, kind, turn.texts, arena);
     }
 }
 
@@ -112,14 +116,15 @@ std::string plain_name(Raw title) {
 }
 
 // Of the limit that is missed by most the client learns in tokens, as that is what it counts.
-[[noreturn]] void overflow(const Request &request, uint64_t have, uint64_t most) {
+[[noreturn]] void overflow(const Request &request, uint64_t have, uint64_t most, chat::Rule rule) {
     std::string tokens = std::to_string(request.input_tokens);
     std::string maximum = std::to_string(request.input_tokens * most / have);
     throw chat::Invalid{KIRO_FAIL_CONTEXT_OVERFLOW, "", // the dialect knows where
 
                         "prompt is too long: " + tokens + " tokens > " + maximum +
                             " maximum. The maximum context length is " + maximum +
-                            " tokens, but the request has about " + tokens + "."};
+                            " tokens, but the request has about " + tokens + ".",
+                        rule};
 }
 
 } // namespace
@@ -142,16 +147,22 @@ void shorten_results(Turns &turns, chat::Arena &arena) {
             shorter += "\\n[" + std::to_string(length - kept_head - kept_tail) + " characters left out]\\n";
             shorter += std::string_view(text).substr(json::prefix(text, length - kept_tail).size());
             result.texts = {arena.keep(std::move(shorter))};
+            arena.note(chat::Rule::tool_result_shortened, result.client_id);
         }
     }
 }
 
 void limit_images(Turns &turns, chat::Arena &arena) {
-    limit(turns, &Turn::images, &Result::images, {"image", "images", max_images, image_group}, arena);
+    limit(turns, &Turn::images, &Result::images,
+          {"image", "images", max_images, image_group, chat::Rule::image_left_out, chat::Rule::image_count},
+          arena);
 }
 
 void limit_documents(Turns &turns, chat::Arena &arena) {
-    limit(turns, &Turn::documents, &Result::documents, {"document", "documents", max_documents, 1}, arena);
+    limit(turns, &Turn::documents, &Result::documents,
+          {"document", "documents", max_documents, 1, chat::Rule::document_left_out,
+           chat::Rule::document_count},
+          arena);
 }
 
 void check_documents(const Turns &turns, bool allowed) {
@@ -162,7 +173,8 @@ void check_documents(const Turns &turns, bool allowed) {
             return;
         std::string path(documents.front().path);
         throw chat::Invalid{KIRO_FAIL_UNSUPPORTED, path,
-                            path + ": this model does not take documents; send their text"};
+                            path + ": this model does not take documents; send their text",
+                            chat::Rule::document_model};
     };
     for (const Turn &turn : turns) {
         refuse(turn.documents);
@@ -183,6 +195,8 @@ void name_documents(Turns &turns, chat::Arena &arena) {
                 while (!taken.insert(name).second)
                     name += "-x";
             }
+            if (document.title != name)
+                arena.note(chat::Rule::document_renamed, document.base64);
             document.title = arena.keep(std::move(name));
         }
     }
@@ -201,13 +215,14 @@ void flatten_inputs(Turns &turns, chat::Arena &arena) {
             json::append_string(text, input);
             text += '}';
             call.input = arena.keep(std::move(text));
+            arena.note(chat::Rule::arguments_flattened, call.client_id);
         }
     }
 }
 
 void check_size(const Request &request, std::string_view body, const std::vector<size_t> &attachments) {
     if (request.turns.size() - 1 > max_history)
-        overflow(request, request.turns.size() - 1, max_history);
+        overflow(request, request.turns.size() - 1, max_history, chat::Rule::history_length);
     for (size_t i = 0; i < request.turns.size(); i += 2) {
         const bool first = i == 0, last = i + 1 == request.turns.size();
         const std::vector<Raw> none, &system = first ? request.system : none;
@@ -220,7 +235,7 @@ void check_size(const Request &request, std::string_view body, const std::vector
         size_t length = text_length(texts, 2) + text_length(system, 2) + text_length(notice, 2) +
                         text_length(closing, 2) - 2;
         if (length > max_user_text)
-            overflow(request, length, max_user_text);
+            overflow(request, length, max_user_text, chat::Rule::message_size);
     }
     uint64_t bytes = body.size() - attachment_bytes(request);
     if (bytes * non_ascii_weight / 2 <= max_weight) // two bytes a character at least
@@ -234,7 +249,7 @@ void check_size(const Request &request, std::string_view body, const std::vector
     characters.add(body.substr(from));
     uint64_t weight = characters.ascii + non_ascii_weight * characters.non_ascii();
     if (weight > max_weight)
-        overflow(request, weight, max_weight);
+        overflow(request, weight, max_weight, chat::Rule::body_size);
 }
 
 } // namespace kiro::kiro

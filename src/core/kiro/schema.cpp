@@ -13,6 +13,7 @@
 
 namespace kiro::kiro {
 
+using chat::Rule;
 using json::Cursor;
 
 namespace {
@@ -25,12 +26,15 @@ constexpr size_t min_growth = 256 << 10; // bytes at least
 
 class Cleaner {
 public:
-    Cleaner(std::string_view r, std::string &o, size_t &n) : root(r), references(r), out(o), nodes_left(n) {}
+    Cleaner(std::string_view r, std::string &o, size_t &n, chat::Arena *a)
+        : root(r), references(r), out(o), nodes_left(n), arena(a) {}
 
     void clean() {
-        Node node;
+        Node node(arena, root);
         gather(root, node, true);
         flatten_unions(node);
+        if (node.types != std::vector<std::string_view>{"object"} || node.nullable)
+            node.changed(Rule::schema_made_object, root);
         node.types = {"object"};
         node.nullable = false;
         node.values = node.items = node.usual = {};
@@ -44,6 +48,7 @@ private:
     References references;
     std::string &out;
     size_t &nodes_left;             // of all schemas
+    chat::Arena *arena;             // may be null
     size_t nodes = 0, bytes = 0;    // looked at
     std::vector<const char *> open; // the targets of $refs that are being written
     std::deque<std::string> made;   // schemas that stand nowhere in root
@@ -54,8 +59,12 @@ private:
 
     // binding: every instance must match this schema, not only one of its siblings.
     void gather(std::string_view schema, Node &node, bool binding) {
-        if (!is_object(schema) || exhausted())
+        if (!is_object(schema))
             return;
+        if (exhausted()) {
+            node.changed(Rule::schema_cut, schema);
+            return;
+        }
         nodes++;
         nodes_left--;
         bytes += schema.size();
@@ -64,6 +73,7 @@ private:
 
     void keyword(Raw key, std::string_view value, Node &node, bool binding) {
         if (key == "allOf") {
+            node.changed(Rule::schema_all_of_merged, value);
             if (is_list(value))
                 Cursor(value).items([&](Cursor &item) { gather(item.value(), node, binding); });
         } else if (key == "$ref" || key == "$dynamicRef") {
@@ -71,6 +81,7 @@ private:
                 follow(contents(value), node, binding);
         } else if (key == "const") {
             node.values = made.emplace_back("[" + std::string(value) + "]");
+            node.changed(Rule::schema_value_told, value);
         } else {
             node.take(key, value, binding);
         }
@@ -81,6 +92,7 @@ private:
         std::string_view target = references.resolve(reference);
         if (!is_object(target)) {
             node.note("see ", reference);
+            node.changed(Rule::schema_recursion_cut, reference);
             return;
         }
         bool inside =
@@ -89,8 +101,10 @@ private:
             Raw name = reference.substr(std::min(reference.size(), reference.rfind('/') + 1));
             node.note("same form as ", name == "#" ? Raw("the whole") : name);
             node.take_types(member_of(target, "type"));
+            node.changed(Rule::schema_recursion_cut, reference);
             return;
         }
+        node.changed(Rule::schema_reference_inlined, reference);
         open.push_back(target.data()); // stays until the node that refers to it is written
         gather(target, node, binding);
     }
@@ -100,9 +114,10 @@ private:
         for (size_t i = 0; i < node.unions.size() && !exhausted(); i++) { // grows by inner ones
             std::string groups;
             size_t count = 0;
+            node.changed(Rule::schema_union_flattened, node.unions[i]);
             Cursor(node.unions[i]).items([&](Cursor &item) {
                 size_t before = open.size();
-                Node inner;
+                Node inner(arena);
                 gather(item.value(), inner, true);
                 open.resize(before);
                 add_variant(inner, node);
@@ -128,11 +143,13 @@ private:
 
     void schema(std::string_view value, size_t level) {
         if (!is_object(value) || level > max_level || exhausted()) {
+            if (is_object(value) && arena != nullptr)
+                arena->note(Rule::schema_cut, value);
             out += "{}";
             return;
         }
         size_t before = open.size();
-        Node node;
+        Node node(arena, value);
         gather(value, node, true);
         fold_unions(node, level);
         write(node, level);
@@ -156,6 +173,8 @@ private:
             std::swap(unions, node.unions);
             for (std::string_view list : unions) {
                 std::string any = fold_union(list, node, level);
+                if (any.empty() || !kept.empty())
+                    node.changed(Rule::schema_union_folded, list);
                 if (any.empty())
                     continue;
                 if (kept.empty())
@@ -263,6 +282,7 @@ private:
             values += ']';
             if (!is_plain_value(values)) {
                 node.tell("one of", values);
+                node.changed(Rule::schema_value_told, node.values);
                 values.clear();
             } else if (values == "[]") {
                 values.clear();
@@ -274,12 +294,17 @@ private:
                 append_item(list, item);
             list += ']';
             node.tell("items in order", list);
+            node.changed(Rule::schema_value_told, node.tuple.front());
             node.items = made.emplace_back("{\"anyOf\":" + list + "}");
         }
-        if (!node.usual.empty() && !is_plain_value(node.usual))
+        if (!node.usual.empty() && !is_plain_value(node.usual)) {
+            node.changed(Rule::schema_value_told, node.usual);
             node.tell("default", std::exchange(node.usual, {}));
-        if (node.usual == "null")
+        }
+        if (node.usual == "null") {
+            node.changed(Rule::schema_keyword_removed, node.usual);
             node.usual = {};
+        }
         if (node.types.size() > 1) {
             std::string text;
             for (std::string_view type : node.types) {
@@ -287,9 +312,12 @@ private:
                 text += type;
             }
             node.note("", text);
+            node.changed(Rule::schema_type_told, node.at);
         }
-        if (node.nullable)
+        if (node.nullable) {
             node.note("may be null", "");
+            node.changed(Rule::schema_null_told, node.at);
+        }
         return values;
     }
 
@@ -353,11 +381,11 @@ void append_schema(std::string &out, std::string_view schema) {
     append_schema(out, schema, nodes);
 }
 
-void append_schema(std::string &out, std::string_view schema, size_t &nodes) {
+void append_schema(std::string &out, std::string_view schema, size_t &nodes, chat::Arena *arena) {
     if (schema.empty())
         out += R"({"type":"object","properties":{}})";
     else
-        Cleaner(schema, out, nodes).clean();
+        Cleaner(schema, out, nodes, arena).clean();
 }
 
 } // namespace kiro::kiro

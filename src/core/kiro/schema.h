@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/chat/arena.h"
+
 namespace kiro::kiro {
 
 /*
@@ -17,7 +19,7 @@ namespace kiro::kiro {
 void append_schema(std::string &out, std::string_view schema);
 
 // The same for one of many: nodes is how many schemas within schemas may still be looked at, those that
-// references multiply included. What comes when none is left takes any value.
-void append_schema(std::string &out, std::string_view schema, size_t &nodes);
+// references multiply included. What comes when none is left takes any value. arena: is told what is changed.
+void append_schema(std::string &out, std::string_view schema, size_t &nodes, chat::Arena *arena = nullptr);
 
 } // namespace kiro::kiro

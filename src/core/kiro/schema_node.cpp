@@ -97,8 +97,10 @@ void Node::take(Raw keyword, std::string_view value, bool binding) {
         nullable |= value == "true";
     } else if (keyword == "additionalProperties" || keyword == "unevaluatedProperties") {
         take_others(value);
-    } else if (one_of(told, keyword)) {
-        tell(keyword, value);
+    } else if (one_of(told, keyword) && tell(keyword, value)) {
+        changed(chat::Rule::schema_keyword_told, value);
+    } else if (keyword != "$defs" && keyword != "definitions") { // which references take in
+        changed(chat::Rule::schema_keyword_removed, value);
     }
 }
 
@@ -129,6 +131,8 @@ void Node::take_properties(std::string_view value) {
         std::string_view schema = cursor.value();
         if (is_object(schema) || schema == "true")
             add({name, schema});
+        else
+            changed(chat::Rule::schema_keyword_removed, schema);
     });
 }
 
@@ -146,10 +150,14 @@ void Node::take_tuple(std::string_view list) {
 }
 
 void Node::take_others(std::string_view value) {
-    if (value == "false")
+    bool is_told = false;
+    if (value == "false") {
         note("no other properties", "");
-    else if (is_object(value) && without_space(value) != "{}")
-        tell("other properties", value);
+        is_told = true;
+    } else if (is_object(value) && without_space(value) != "{}") {
+        is_told = tell("other properties", value);
+    }
+    changed(is_told ? chat::Rule::schema_keyword_told : chat::Rule::schema_keyword_removed, value);
 }
 
 void Node::note(std::string_view label, std::string_view text) {
@@ -159,11 +167,12 @@ void Node::note(std::string_view label, std::string_view text) {
     notes += text;
 }
 
-void Node::tell(std::string_view keyword, std::string_view value) {
+bool Node::tell(std::string_view keyword, std::string_view value) {
     if (value == "false" || value == "null" || value == "9007199254740991" || value == "-9007199254740991" ||
         value.size() > max_value)
-        return;
+        return false;
     note(std::string(keyword) + ": ", as_text(value));
+    return true;
 }
 
 void Node::add(const Property &property) {

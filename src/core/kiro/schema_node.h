@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/chat/arena.h"
 #include "core/json/raw.h"
 
 namespace kiro::kiro {
@@ -36,6 +37,10 @@ struct Property {
 
 // A schema with its $ref and allOf folded in.
 struct Node {
+    explicit Node(chat::Arena *a, std::string_view schema = {}) : arena(a), at(schema) {}
+
+    chat::Arena *arena;                  // is told what is changed; may be null
+    std::string_view at;                 // the schema itself
     std::vector<std::string_view> types; // without "null"
     bool nullable = false;
     std::string description; // raw
@@ -56,9 +61,14 @@ struct Node {
 
     // Part of the description.
     void note(std::string_view label, std::string_view text);
-    void tell(std::string_view keyword, std::string_view value);
+    bool tell(std::string_view keyword, std::string_view value); // false: it says too little or too much
 
     void add(const Property &property);
+
+    void changed(chat::Rule rule, std::string_view place) const {
+        if (arena != nullptr)
+            arena->note(rule, place);
+    }
 
 private:
     void take_properties(std::string_view value);

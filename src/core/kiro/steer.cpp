@@ -60,25 +60,31 @@ bool steer_tools(chat::Conversation &conversation, Request &request, ToolNames &
     using chat::ToolMode;
     if (conversation.tool_mode == ToolMode::none)
         return false;
+    chat::Arena &arena = conversation.arena;
     const auto wanted = names_allowed(conversation);
     Aliases allowed;
     for (const chat::Tool &tool : conversation.tools) {
         if (wanted.empty() || wanted.count(json::unescaped(tool.name)) != 0)
             allowed.insert(names.alias_of(tool.name));
+        else
+            arena.note(chat::Rule::tool_withheld, place_of(tool));
     }
     if (allowed.empty())
         return false;
     if (conversation.tool_mode == ToolMode::named || !conversation.allowed_tools.empty())
         restrict_tools(allowed, request);
     if (conversation.tool_mode == ToolMode::named) {
-        request.closing.push_back(conversation.arena.keep("Answer by calling the tool \\\"" +
-                                                          std::string(*allowed.begin()) +
-                                                          "\\\", not with text alone."));
+        arena.note(chat::Rule::tool_choice_told, conversation.tool_choice_at);
+        request.closing.push_back(arena.keep("Answer by calling the tool \\\"" +
+                                             std::string(*allowed.begin()) + "\\\", not with text alone."));
     } else if (conversation.tool_mode == ToolMode::required) {
+        arena.note(chat::Rule::tool_choice_told, conversation.tool_choice_at);
         request.closing.push_back(call_any);
     }
-    if (!conversation.parallel_tools)
+    if (!conversation.parallel_tools) {
+        arena.note(chat::Rule::parallel_calls_told);
         request.closing.push_back(call_one_at_most);
+    }
     return true;
 }
 
@@ -95,6 +101,7 @@ void steer_output(chat::Conversation &conversation, bool tools, Request &request
     if (conversation.output.kind == chat::OutputKind::text)
         return;
     const std::string_view schema = conversation.output.schema;
+    conversation.arena.note(chat::Rule::output_format_told, conversation.output.at);
     std::string text = tools ? "Unless you call a tool, answer with one JSON " : "Answer with one JSON ";
     text += conversation.output.kind == chat::OutputKind::json_object ? "object" : "value";
     if (!schema.empty())
@@ -124,6 +131,7 @@ void steer(chat::Conversation &conversation, Request &request, ToolNames &names)
     const bool tools = steer_tools(conversation, request, names);
     if (has_beginning(conversation, request)) {
         conversation.output = {}; // the beginning sets the form, and what comes is not whole
+        conversation.arena.note(chat::Rule::answer_continued, conversation.messages.back().at);
         request.closing.push_back(go_on);
     }
     steer_output(conversation, tools, request);
@@ -133,6 +141,7 @@ bool ask_for_repair(chat::Conversation &conversation, std::string_view why, Requ
     if (request.repaired || conversation.output.kind == chat::OutputKind::text)
         return false;
     request.repaired = true;
+    conversation.arena.note(chat::Rule::repair_asked);
     std::string text = "Your answer to this was refused: ";
     json::append_escaped(text, why);
     text += ". Answer again in the form that is asked for above.";

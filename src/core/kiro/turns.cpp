@@ -12,10 +12,14 @@ namespace {
 constexpr Raw no_result = "No result was recorded for this call.";
 constexpr Raw no_text = "The tool returned no text.";
 
-void add_block(Turn &turn, const chat::Block &block) {
+using chat::Rule;
+
+void add_block(Turn &turn, const chat::Block &block, chat::Arena &arena) {
     if (const auto *text = std::get_if<chat::Text>(&block)) {
         if (!json::is_blank(text->text))
             turn.texts.push_back(text->text);
+        else
+            arena.note(Rule::blank_text_removed, text->text);
     } else if (const auto *image = std::get_if<chat::Image>(&block)) {
         turn.images.push_back(*image);
     } else if (const auto *document = std::get_if<chat::Document>(&block)) {
@@ -39,10 +43,10 @@ template <class T> void append(std::vector<T> &to, std::vector<T> &from) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
-Turn turn_of(const chat::Message &message) {
-    Turn turn{message.role != chat::Role::assistant, {}, {}, {}, {}, {}, {}, {}};
+Turn turn_of(const chat::Message &message, chat::Arena &arena) {
+    Turn turn{message.role != chat::Role::assistant, {}, {}, {}, {}, {}, {}, {}, message.at};
     for (const auto &block : message.blocks)
-        add_block(turn, block);
+        add_block(turn, block, arena);
     return turn;
 }
 
@@ -64,6 +68,7 @@ void result_to_text(Result &result, Turn &turn, std::vector<Raw> &texts, chat::A
     texts.push_back(arena.keep(std::move(text)));
     append(turn.images, result.images);
     append(turn.documents, result.documents);
+    arena.note(Rule::tool_result_as_text, result.client_id);
 }
 
 // The results of a turn by the text of the id that they answer, first come first served.
@@ -95,14 +100,21 @@ void pair(std::vector<Call> &calls, Turn &answer, CallIds &ids, chat::Arena &are
     Answers answers(answer.results);
     std::vector<Result> ordered;
     std::vector<bool> taken(answer.results.size());
+    size_t behind = 0; // of the results that were taken
     for (Call &call : calls) {
         call.id = ids.next(call.client_id);
+        if (call.id != call.client_id)
+            arena.note(Rule::call_id_rewritten, call.client_id);
         size_t i = answers.take(call.client_id);
         if (i == Answers::none) {
             ordered.push_back({call.client_id, {no_result}, {}, {}, true, call.id});
+            arena.note(Rule::tool_result_added, call.client_id);
             continue;
         }
         taken[i] = true;
+        if (i < behind)
+            arena.note(Rule::tool_result_reordered, answer.results[i].client_id);
+        behind = std::max(behind, i);
         ordered.push_back(std::move(answer.results[i]));
         ordered.back().id = call.id;
     }
@@ -129,8 +141,10 @@ bool begins_with_error(Raw text) {
 
 } // namespace
 
-size_t split_system(const chat::Conversation &conversation, std::vector<Raw> &system) {
-    auto add = [&system](Raw text) {
+size_t split_system(chat::Conversation &conversation, std::vector<Raw> &system) {
+    chat::Arena &arena = conversation.arena;
+    auto add = [&system, &arena](Raw text) {
+        arena.note(json::is_blank(text) ? Rule::blank_text_removed : Rule::system_prepended, text);
         if (!json::is_blank(text))
             system.push_back(text);
     };
@@ -149,13 +163,18 @@ size_t split_system(const chat::Conversation &conversation, std::vector<Raw> &sy
     return first;
 }
 
-Turns merge_turns(const chat::Conversation &conversation, size_t first) {
+Turns merge_turns(chat::Conversation &conversation, size_t first) {
+    chat::Arena &arena = conversation.arena;
     Turns turns;
     turns.reserve(conversation.messages.size() - first + 2);
     std::vector<chat::Reasoning> ahead; // in messages of its own, of the answer that follows
     for (size_t i = first; i < conversation.messages.size(); i++) {
-        Turn turn = turn_of(conversation.messages[i]);
+        const chat::Message &message = conversation.messages[i];
+        Turn turn = turn_of(message, arena);
+        if (message.role == chat::Role::system)
+            arena.note(Rule::system_as_user, message.at);
         if (!turn.user && is_void(turn)) {
+            arena.note(Rule::assistant_turn_removed, message.at, turn.reasoning.empty() ? 1 : 0);
             append(turns.empty() || turns.back().user ? ahead : turns.back().reasoning, turn.reasoning);
             continue;
         }
@@ -168,6 +187,7 @@ Turns merge_turns(const chat::Conversation &conversation, size_t first) {
             turns.push_back(std::move(turn));
             continue;
         }
+        arena.note(Rule::message_merged, message.at);
         Turn &last = turns.back();
         append(last.texts, turn.texts);
         append(last.images, turn.images);
@@ -179,11 +199,15 @@ Turns merge_turns(const chat::Conversation &conversation, size_t first) {
     return turns;
 }
 
-void frame_with_user(Turns &turns) {
+void frame_with_user(Turns &turns, chat::Arena &arena) {
+    auto added = [&arena](Raw at) {
+        arena.note(Rule::user_turn_added, at);
+        return Turn{true, {}, {}, {}, {}, {}, {}, {}};
+    };
     if (turns.empty() || !turns.front().user)
-        turns.insert(turns.begin(), Turn{true, {}, {}, {}, {}, {}, {}, {}});
+        turns.insert(turns.begin(), added(turns.empty() ? Raw() : turns.front().at));
     if (!turns.back().user)
-        turns.push_back(Turn{true, {}, {}, {}, {}, {}, {}, {}});
+        turns.push_back(added(turns.back().at));
 }
 
 void pair_results(Turns &turns, chat::Arena &arena) {
@@ -202,6 +226,7 @@ void hoist_images(Turns &turns, chat::Arena &arena) {
         for (Result &result : turn.results) {
             for (const chat::Image &image : result.images) {
                 hoisted.push_back(image);
+                arena.note(Rule::image_hoisted, image.base64);
                 std::string number = std::to_string(hoisted.size());
                 if (!legend.empty())
                     legend += "; ";
@@ -225,6 +250,7 @@ void hoist_documents(Turns &turns, chat::Arena &arena) {
         for (Result &result : turn.results) {
             for (const chat::Document &document : result.documents) {
                 hoisted.push_back(document);
+                arena.note(Rule::document_hoisted, document.base64);
                 result.texts.push_back(
                     arena.keep("[document " + std::to_string(hoisted.size()) + " of this message]"));
             }
@@ -239,10 +265,14 @@ void fill_results(Turns &turns, chat::Arena &arena) {
     for (Turn &turn : turns) {
         for (Result &result : turn.results) {
             bool blank = std::all_of(result.texts.begin(), result.texts.end(), json::is_blank);
-            if (blank)
+            if (blank) {
                 result.texts = {no_text};
-            if (result.failed && !begins_with_error(result.texts.front()))
+                arena.note(Rule::empty_result_filled, result.client_id);
+            }
+            if (result.failed && !begins_with_error(result.texts.front())) {
                 result.texts.front() = arena.keep("Error: " + std::string(result.texts.front()));
+                arena.note(Rule::tool_error_told, result.client_id);
+            }
         }
     }
 }
@@ -256,13 +286,15 @@ bool drop_reasoning(Turns &turns) {
     return any;
 }
 
-void fill_blank_turns(Turns &turns, bool has_system, bool has_closing) {
+void fill_blank_turns(Turns &turns, bool has_system, bool has_closing, chat::Arena &arena) {
     for (size_t i = 0; i < turns.size(); i++) {
         Turn &turn = turns[i];
         bool has_text =
             !turn.texts.empty() || (i == 0 && has_system) || (i + 1 == turns.size() && has_closing);
-        if (turn.user && !has_text && turn.results.empty())
+        if (turn.user && !has_text && turn.results.empty()) {
             turn.texts.push_back(silent_turn);
+            arena.note(Rule::empty_text_filled, turn.at);
+        }
     }
 }
 

@@ -47,6 +47,7 @@ struct Turn {
     std::vector<Result> results;            // user
     std::vector<chat::Reasoning> reasoning; // assistant: as the client sends it
     std::optional<Thought> thought;         // what of it goes up
+    Raw at = {};                            // where its first message stands in the body
 };
 
 using Turns = std::vector<Turn>;
@@ -56,14 +57,14 @@ using Turns = std::vector<Turn>;
 constexpr Raw silent_turn = ".";
 
 // Moves the texts of leading system messages behind the system prompt. Returns how many messages that took.
-size_t split_system(const chat::Conversation &conversation, std::vector<Raw> &system);
+size_t split_system(chat::Conversation &conversation, std::vector<Raw> &system);
 
 // The messages from first on, neighbours of one side merged; system messages count as the user's. Blank texts
 // and turns of the assistant without anything are dropped.
-Turns merge_turns(const chat::Conversation &conversation, size_t first);
+Turns merge_turns(chat::Conversation &conversation, size_t first);
 
 // A user turn in front and at the end, where there is none.
-void frame_with_user(Turns &turns);
+void frame_with_user(Turns &turns, chat::Arena &arena);
 
 // Gives every call an id and the results their order; calls without result get one, results without call
 // become text.
@@ -83,6 +84,6 @@ bool drop_reasoning(Turns &turns);
 
 // A user turn without text and results is refused. The system text stands in the first turn, closing words
 // in the last.
-void fill_blank_turns(Turns &turns, bool has_system, bool has_closing);
+void fill_blank_turns(Turns &turns, bool has_system, bool has_closing, chat::Arena &arena);
 
 } // namespace kiro::kiro

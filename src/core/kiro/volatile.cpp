@@ -56,8 +56,12 @@ std::string stripped(Raw text) {
 
 void strip_volatile_lines(std::vector<Raw> &texts, chat::Arena &arena) {
     for (Raw &text : texts) {
-        if (may_have(text))
-            text = arena.keep(stripped(text));
+        if (!may_have(text))
+            continue;
+        std::string kept = stripped(text);
+        if (kept.size() < text.size())
+            arena.note(chat::Rule::volatile_line_removed, text);
+        text = arena.keep(std::move(kept));
     }
     std::erase_if(texts, json::is_blank);
 }

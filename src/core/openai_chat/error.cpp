@@ -76,7 +76,8 @@ int error_status(kiro_failure_kind kind) noexcept {
     return shape_of(kind).status;
 }
 
-std::size_t error_body(const kiro_failure &failure, std::span<char> out, std::string_view prompt) noexcept {
+std::size_t error_body(const kiro_failure &failure, std::string_view explanation, std::span<char> out,
+                       std::string_view prompt) noexcept {
     const Shape &shape = shape_of(failure.kind);
     const std::string_view message = failure.message;
     const std::string_view usual = shape.param == kPrompt ? prompt : shape.param;
@@ -87,7 +88,11 @@ std::size_t error_body(const kiro_failure &failure, std::span<char> out, std::st
     if (!shape.lead.empty() && message.find("maximum context length") == message.npos) {
         writer.raw(shape.lead).raw(": ");
     }
-    writer.text(message).raw(R"(","type":")").raw(shape.type).raw(R"(","param":)");
+    writer.text(message);
+    if (!explanation.empty()) {
+        writer.raw(" [").text(explanation).raw("]");
+    }
+    writer.raw(R"(","type":")").raw(shape.type).raw(R"(","param":)");
     writer.text_or_null(param.empty() ? usual : param);
     writer.raw(R"(,"code":)").text_or_null(shape.code).raw("}}");
     return writer.size();

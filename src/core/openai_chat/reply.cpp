@@ -149,7 +149,7 @@ void StreamWriter::finish(const chat::TurnEnd &end, const chat::Usage &usage, st
 
 void StreamWriter::fail(const kiro_failure &failure, std::string &out) {
     std::array<char, 2048> body;
-    out.append("data: ").append(body.data(), error_body(failure, body)).append("\n\n");
+    out.append("data: ").append(body.data(), error_body(failure, {}, body)).append("\n\n");
 }
 
 void StreamWriter::ping(std::string &out) {
@@ -210,7 +210,7 @@ void Collector::finish(const chat::TurnEnd &end, const chat::Usage &usage, std::
 
 void Collector::fail(const kiro_failure &failure, std::string &out) {
     std::array<char, 2048> body;
-    out.append(body.data(), error_body(failure, body));
+    out.append(body.data(), error_body(failure, {}, body));
 }
 
 } // namespace kiro::openai_chat

@@ -30,6 +30,29 @@ constexpr chat::ScalarRule scalar_rules[] = {
     {"seed", chat::ScalarKind::integer},
 };
 
+// Without an effect here, and no mistake.
+constexpr std::string_view other_parameters[] = {
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "top_k",
+    "user",
+    "metadata",
+    "store",
+    "logit_bias",
+    "service_tier",
+    "audio",
+    "prompt_cache_retention",
+    "prediction",
+    "safety_identifier",
+    "min_p",
+    "verbosity",
+    "repetition_penalty",
+    "web_search_options",
+};
+
 // One entry of tool_calls, or the deprecated function_call.
 struct Call {
     Type shape = Type::null;
@@ -78,13 +101,13 @@ struct Message {
     Call function_call;
 };
 
-Message read_message(Value &value) {
+Message read_message(Value &value, chat::Arena &arena) {
     Message message;
     value.members([&](std::string_view key, Value member) {
         if (key == "role") {
             message.role = chat::read_field(member);
         } else if (key == "content") {
-            message.content = chat::read_content(member);
+            message.content = chat::read_content(member, arena);
         } else if (key == "tool_calls") {
             message.tool_calls_shape = member.type();
             message.tool_calls.clear();
@@ -101,6 +124,8 @@ Message read_message(Value &value) {
                 read_function(member, message.function_call);
         } else if (key == "name") {
             message.name = chat::read_field(member);
+        } else {
+            chat::note_unused_member(key, member, arena);
         }
     });
     return message;
@@ -201,8 +226,10 @@ chat::Message message_of(const Message &message, const Path &path, chat::Arena &
         Raw name = chat::required_string(message.name, path["name"]);
         return result_message(message, function_id(name, arena), path, arena);
     }
-    chat::invalid(path["role"], "unknown role " + chat::quoted(role) +
-                                    "; expected system, developer, user, assistant or tool");
+    chat::invalid(path["role"],
+                  "unknown role " + chat::quoted(role) +
+                      "; expected system, developer, user, assistant or tool",
+                  chat::Rule::known_role);
 }
 
 std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::Arena &arena) {
@@ -213,7 +240,8 @@ std::vector<chat::Message> read_messages(Value &value, const Path &path, chat::A
         Path at = path[i];
         if (!item.is_object())
             chat::wrong_type(at, "an object", item.type());
-        messages.push_back(message_of(read_message(item), at, arena));
+        messages.push_back(message_of(read_message(item, arena), at, arena));
+        messages.back().at = item.slice();
     });
     if (messages.empty())
         chat::invalid(path, "must have at least one message");
@@ -332,9 +360,10 @@ bool read_thinking_key(std::string_view key, Value &value, const Path &root, Thi
     return false;
 }
 
-chat::Conversation read_chat_form(Value root) {
+chat::Conversation read_chat_form(Value root, chat::Changes *changes) {
     const Path top;
     chat::Conversation out;
+    out.arena = chat::Arena(changes);
     Field model, prompt_cache_key;
     bool has_messages = false, has_tools = false, has_choice = false;
     uint64_t max_tokens = 0; // by its old name
@@ -355,14 +384,17 @@ chat::Conversation read_chat_form(Value root) {
             out.include_usage = include_usage_of(value, top["stream_options"]);
         } else if (key == "tools") {
             has_tools = !value.is_null();
-            tools = read_tools(value, top["tools"]);
+            tools = read_tools(value, top["tools"], out.arena);
         } else if (key == "functions") {
-            functions = read_tools(value, top["functions"]);
+            functions = read_tools(value, top["functions"], out.arena);
         } else if (key == "tool_choice") {
             has_choice = !value.is_null();
             choice = read_tool_choice(value, top["tool_choice"]);
+            out.tool_choice_at = value.slice();
         } else if (key == "function_call") {
             function_call = read_tool_choice(value, top["function_call"]);
+            if (!has_choice)
+                out.tool_choice_at = value.slice();
         } else if (key == "parallel_tool_calls") {
             out.parallel_tools = value.is_null() || boolean_of(value, top["parallel_tool_calls"]);
         } else if (key == "n") {
@@ -371,10 +403,13 @@ chat::Conversation read_chat_form(Value root) {
             check_modalities(value, top["modalities"]);
         } else if (key == "stop") {
             out.stop = chat::read_stop_text_or_texts(value, top["stop"]);
+            chat::note_unused(chat::Rule::stop_by_gateway, value, out.arena);
         } else if (key == "max_tokens") {
             max_tokens = chat::read_token_limit(value, top["max_tokens"]);
+            chat::note_unused(chat::Rule::max_tokens_by_gateway, value, out.arena);
         } else if (key == "max_completion_tokens") {
             out.max_tokens = chat::read_token_limit(value, top["max_completion_tokens"]);
+            chat::note_unused(chat::Rule::max_tokens_by_gateway, value, out.arena);
         } else if (key == "response_format") {
             out.output = chat::read_output_format(value, top["response_format"]);
         } else if (const Refused *refused = find_refused(key)) {
@@ -383,6 +418,7 @@ chat::Conversation read_chat_form(Value root) {
             prompt_cache_key = chat::read_field(value);
         } else if (!read_thinking_key(key, value, top, wishes)) {
             chat::check_scalars(scalar_rules, key, value, top);
+            chat::note_unused_parameter(other_parameters, key, value, out.arena);
         }
     });
     for (const chat::Thinking &wish : wishes)
@@ -418,15 +454,16 @@ bool has_responses_form(const Value &root) {
     return input && !messages;
 }
 
-chat::Conversation read_responses_form(Value root) {
+chat::Conversation read_responses_form(Value root, chat::Changes *changes) {
     const Path top;
-    chat::Conversation out = openai_responses::read_request(root);
+    chat::Conversation out = openai_responses::read_request(root, changes);
     root.members([&](std::string_view key, Value value) {
         if (key == "stream_options")
             out.include_usage = include_usage_of(value, top["stream_options"]);
     });
     out.reasoning = out.thinking.mode != chat::ThinkingMode::off;
     out.thinking.omitted = false;
+    out.arena.note(chat::Rule::tool_left_out, out.search.at, out.web_search);
     out.web_search = false; // there is no place for what it finds
     out.echo = {};
     out.functions_only = true;
@@ -455,8 +492,9 @@ void restore_texts(chat::Conversation &out) {
 
 } // namespace
 
-chat::Conversation read_request(Value root) {
-    chat::Conversation out = has_responses_form(root) ? read_responses_form(root) : read_chat_form(root);
+chat::Conversation read_request(Value root, chat::Changes *changes) {
+    chat::Conversation out =
+        has_responses_form(root) ? read_responses_form(root, changes) : read_chat_form(root, changes);
     if (out.functions_only)
         restore_texts(out);
     return out;

@@ -1,6 +1,7 @@
 #include "core/openai_chat/tools.h"
 
 #include "core/chat/content.h"
+#include "core/chat/scalars.h"
 
 namespace kiro::openai_chat {
 
@@ -32,10 +33,14 @@ struct Definition {
     }
 };
 
-Definition read_definition(Value &value) {
+Definition read_definition(Value &value, chat::Arena &arena) {
     Definition definition;
-    if (value.is_object())
-        value.members([&](std::string_view key, Value member) { definition.read(key, member); });
+    if (!value.is_object())
+        return definition;
+    value.members([&](std::string_view key, Value member) {
+        if (!definition.read(key, member))
+            chat::note_unused_member(key, member, arena);
+    });
     return definition;
 }
 
@@ -54,7 +59,7 @@ chat::Tool tool_of(const Definition &definition, const Path &path, bool freeform
     return tool;
 }
 
-chat::Tool read_tool(Value &value, const Path &path, bool &flat_freeform) {
+chat::Tool read_tool(Value &value, const Path &path, chat::Arena &arena, bool &flat_freeform) {
     if (!value.is_object())
         chat::wrong_type(path, "an object", value.type());
     Field type;
@@ -65,12 +70,12 @@ chat::Tool read_tool(Value &value, const Path &path, bool &flat_freeform) {
             type = chat::read_field(member);
         } else if (key == "function") {
             function_type = member.type();
-            function = read_definition(member);
+            function = read_definition(member, arena);
         } else if (key == "custom") {
             custom_type = member.type();
-            custom = read_definition(member);
-        } else {
-            flat.read(key, member);
+            custom = read_definition(member, arena);
+        } else if (!flat.read(key, member)) {
+            chat::note_unused_member(key, member, arena);
         }
     });
     if (function_type == Type::object)
@@ -111,7 +116,10 @@ void read_choice_member(std::string_view key, Value &member, bool with_list, Cho
     } else if (key == "mode") {
         out.mode = chat::read_field(member);
     } else if ((key == "function" || key == "custom") && member.is_object()) {
-        out.name = read_definition(member).name;
+        member.members([&](std::string_view inner, Value part) {
+            if (inner == "name")
+                out.name = chat::read_field(part);
+        });
         out.holder = key == "function" ? "function" : "custom";
     } else if (key == "tools" && with_list) {
         out.tools_shape = member.type();
@@ -170,7 +178,7 @@ chat::ToolChoice allowed_tools(const Choice &choice, const Path &path) {
 
 } // namespace
 
-Tools read_tools(Value &value, const Path &path) {
+Tools read_tools(Value &value, const Path &path, chat::Arena &arena) {
     Tools out;
     if (value.is_null())
         return out;
@@ -178,7 +186,7 @@ Tools read_tools(Value &value, const Path &path) {
         chat::wrong_type(path, "an array", value.type());
     value.items([&](size_t i, Value item) {
         Path at = path[i];
-        out.tools.push_back(read_tool(item, at, out.flat_freeform));
+        out.tools.push_back(read_tool(item, at, arena, out.flat_freeform));
     });
     return out;
 }

@@ -13,7 +13,7 @@ struct Tools {
     bool flat_freeform = false; // a freeform tool is declared as Responses does it
 };
 
-Tools read_tools(json::Value &value, const chat::Path &path);
+Tools read_tools(json::Value &value, const chat::Path &path, chat::Arena &arena);
 
 chat::ToolChoice read_tool_choice(json::Value &value, const chat::Path &path);
 

@@ -5,6 +5,7 @@
 #include "core/chat/arguments.h"
 #include "core/chat/content.h"
 #include "core/chat/image.h"
+#include "core/chat/scalars.h"
 #include "core/json/writer.h"
 
 namespace kiro::openai_responses {
@@ -19,6 +20,7 @@ namespace {
 
 // The members of all kinds of items; which of them count is known with the type.
 struct Item {
+    Raw at; // where it stands in the body
     Field type, role, id, call_id, name, name_space, status;
     Field arguments, input; // of calls
     Field action;           // what a built-in tool was told, whatever its name
@@ -66,7 +68,8 @@ void read_output(Value &value, Item &item) {
     item.output.raw = value.slice();
     const json::Document again(item.output.raw);
     if (item.output.type == Type::array) {
-        item.output_parts = chat::read_content(again.root());
+        chat::Arena unasked; // whether these are parts is not known yet
+        item.output_parts = chat::read_content(again.root(), unasked);
     } else if (item.output.type == Type::object) {
         again.root().members([&](std::string_view key, Value member) {
             if (key == "image_url")
@@ -77,6 +80,7 @@ void read_output(Value &value, Item &item) {
 
 Item read_item(Value &value, const Path &path, chat::Arena &arena) {
     Item item;
+    item.at = value.slice();
     value.members([&](std::string_view key, Value member) {
         for (const auto &known : keys) {
             if (known.key == key) {
@@ -85,15 +89,17 @@ Item read_item(Value &value, const Path &path, chat::Arena &arena) {
             }
         }
         if (key == "content")
-            item.content = chat::read_content(member);
+            item.content = chat::read_content(member, arena);
         else if (key == "summary")
-            item.summary = chat::read_content(member);
+            item.summary = chat::read_content(member, arena);
         else if (key == "output")
             read_output(member, item);
         else if (key == "tools") {
             item.tools = {};
             if (member.is_array())
                 read_tools(member, path["tools"], arena, item.tools);
+        } else {
+            chat::note_unused_member(key, member, arena);
         }
     });
     return item;
@@ -172,7 +178,7 @@ const TypeRow &row_of(const Item &item, const Path &path) {
         if (json::equals(type, row.type))
             return row;
     }
-    chat::invalid(type_path, "unknown item type " + chat::quoted(type));
+    chat::invalid(type_path, "unknown item type " + chat::quoted(type), chat::Rule::known_content_type);
 }
 
 struct RoleRow {
@@ -194,13 +200,15 @@ chat::Role role_of(const Field &field, const Path &path) {
             return row.role;
     }
     chat::invalid(path,
-                  "unknown role " + chat::quoted(word) + "; expected user, assistant, system or developer");
+                  "unknown role " + chat::quoted(word) + "; expected user, assistant, system or developer",
+                  chat::Rule::known_role);
 }
 
 [[noreturn]] void unknown_reference(Raw id) {
     throw chat::Invalid{KIRO_FAIL_ITEM_NOT_FOUND, "input",
                         "Item with id " + chat::quoted(id) +
-                            " not found. Nothing is stored here: send the item itself (store: false)."};
+                            " not found. Nothing is stored here: send the item itself (store: false).",
+                        chat::Rule::stored_state};
 }
 
 class Reader {
@@ -209,6 +217,7 @@ public:
 
     void add(Item &item, const Path &path) {
         const TypeRow &row = row_of(item, path);
+        const size_t before = out.messages.size();
         switch (row.kind) {
         case Kind::message:
             add_message(item, path);
@@ -233,8 +242,11 @@ public:
             add_tools(item);
             break;
         case Kind::skipped:
+            arena.note(chat::Rule::server_item_left_out, item.type.raw);
             break;
         }
+        if (out.messages.size() > before)
+            out.messages.back().at = item.at;
     }
 
 private:
@@ -305,6 +317,7 @@ private:
             std::string record;
             json::append_minified(record, item.output.raw);
             result.texts.push_back(arena.keep(json::escaped(record)));
+            arena.note(chat::Rule::block_as_text, item.type.raw);
         }
         add_block(chat::Role::user, std::move(result));
     }
@@ -349,12 +362,16 @@ private:
         Raw id = chat::required_string(item.id, path["id"]);
         if (!id.starts_with("rs_"))
             unknown_reference(id);
+        arena.note(chat::Rule::server_item_left_out, item.id.raw);
     }
 
     void add_tools(Item &item) {
         auto &tools = out.added.tools;
         tools.insert(tools.end(), item.tools.tools.begin(), item.tools.tools.end());
-        out.added.web_search |= item.tools.web_search;
+        if (item.tools.web_search) {
+            out.added.web_search = true;
+            out.added.web_search_at = item.tools.web_search_at;
+        }
     }
 };
 

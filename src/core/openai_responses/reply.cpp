@@ -344,7 +344,7 @@ void Collector::finish(const chat::TurnEnd &end, const chat::Usage &usage, std::
 
 void Collector::fail(const kiro_failure &failure, std::string &out) {
     std::array<char, 2048> body;
-    out.append(body.data(), openai_chat::error_body(failure, body, "input"));
+    out.append(body.data(), openai_chat::error_body(failure, {}, body, "input"));
 }
 
 } // namespace kiro::openai_responses

@@ -31,6 +31,13 @@ constexpr chat::ScalarRule scalar_rules[] = {
     {"stream", chat::ScalarKind::boolean},
 };
 
+// Without an effect here, and no mistake.
+constexpr std::string_view other_parameters[] = {
+    "temperature",       "top_p",          "top_logprobs",    "max_tool_calls",         "store",
+    "metadata",          "service_tier",   "truncation",      "prompt_cache_retention", "user",
+    "safety_identifier", "stream_options", "client_metadata",
+};
+
 struct Unsupported {
     std::string_view key;
     const char *why;
@@ -99,11 +106,14 @@ template <class Read> auto reread(std::string_view slice, Read &&read) {
 [[noreturn]] void unknown_response(Raw id) {
     throw chat::Invalid{KIRO_FAIL_RESPONSE_NOT_FOUND, "previous_response_id",
                         "Previous response with id " + chat::quoted(id) +
-                            " not found. Nothing is stored here: send the whole history in input."};
+                            " not found. Nothing is stored here: send the whole history in input.",
+                        chat::Rule::stored_state};
 }
 
 class Reader {
 public:
+    explicit Reader(chat::Changes *changes) { out.arena = chat::Arena(changes); }
+
     chat::Conversation read(Value &root) {
         root.members([&](std::string_view key, Value value) { take(key, value); });
         finish();
@@ -133,22 +143,24 @@ private:
             sealed = includes_sealed(value, top["include"]);
         } else if (const auto *row = find_unsupported(key)) {
             if (!value.is_null())
-                chat::unsupported(top[row->key.data()], row->why);
+                chat::unsupported(top[row->key.data()], row->why, chat::Rule::stored_state);
         } else {
             chat::check_scalars(scalar_rules, key, value, top);
-            take_echoed(key, value);
+            if (!take_echoed(key, value))
+                chat::note_unused_parameter(other_parameters, key, value, out.arena);
         }
     }
 
-    void take_echoed(std::string_view key, Value &value) {
+    // False: the member has no effect.
+    bool take_echoed(std::string_view key, Value &value) {
         Field field = chat::read_field(value);
         // Of a string the slice is without its quotes, of everything else it is the value.
         bool text = field.type == Type::string;
         echo.take(key, text ? std::string_view(field.raw.data() - 1, field.raw.size() + 2) : field.raw);
-        take_field(key, field);
+        return take_field(key, field);
     }
 
-    void take_field(std::string_view key, const Field &field) {
+    bool take_field(std::string_view key, const Field &field) {
         bool yes = field.type == Type::boolean && field.raw == "true";
         if (key == "instructions") {
             instructions = field;
@@ -161,6 +173,7 @@ private:
             out.parallel_tools = !field.present() || yes;
         } else if (key == "max_output_tokens") {
             out.max_tokens = field.present() ? number_of(field) : 0;
+            out.arena.note(chat::Rule::max_tokens_by_gateway, field.raw, field.present());
         } else if (key == "prompt_cache_key") {
             session = field;
         } else if (key == "previous_response_id") {
@@ -178,7 +191,10 @@ private:
             take_reasoning(field);
         } else if (key == "text") {
             take_text(field);
+        } else {
+            return false;
         }
+        return true;
     }
 
     static uint64_t number_of(const Field &field) {
@@ -200,12 +216,13 @@ private:
 
     void take_choice(const Field &field) {
         Path path = top["tool_choice"];
+        out.tool_choice_at = field.raw;
         if (field.type == Type::string) {
             choice = tool_choice_of(field.raw, path);
             return;
         }
         need_container(field, "a string or an object", path);
-        choice = reread(field.raw, [&](Value value) { return read_tool_choice(value, path); });
+        choice = reread(field.raw, [&](Value value) { return read_tool_choice(value, path, out.arena); });
     }
 
     void take_reasoning(const Field &field) {
@@ -253,6 +270,7 @@ private:
         out.tools = std::move(tools.tools);
         out.tools.insert(out.tools.end(), input.added.tools.begin(), input.added.tools.end());
         out.web_search = tools.web_search || input.added.web_search;
+        out.search.at = tools.web_search ? tools.web_search_at : input.added.web_search_at;
         chat::apply_tool_choice(choice, out);
         show_reasoning();
         out.echo = out.arena.keep(echo.text());
@@ -261,8 +279,8 @@ private:
 
 } // namespace
 
-chat::Conversation read_request(Value root) {
-    return Reader().read(root);
+chat::Conversation read_request(Value root, chat::Changes *changes) {
+    return Reader(changes).read(root);
 }
 
 } // namespace kiro::openai_responses

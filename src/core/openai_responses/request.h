@@ -6,7 +6,7 @@
 
 namespace kiro::openai_responses {
 
-// Throws chat::Invalid. root is an object.
-chat::Conversation read_request(json::Value root);
+// Throws chat::Invalid. root is an object. changes: nullptr where nobody asks.
+chat::Conversation read_request(json::Value root, chat::Changes *changes = nullptr);
 
 } // namespace kiro::openai_responses

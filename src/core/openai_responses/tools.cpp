@@ -1,6 +1,7 @@
 #include "core/openai_responses/tools.h"
 
 #include "core/chat/content.h"
+#include "core/chat/scalars.h"
 
 namespace kiro::openai_responses {
 
@@ -46,15 +47,16 @@ Format read_format(Value &value) {
 // One tool. The members of a function may stand below `function`, as in Chat Completions.
 struct Definition {
     Type shape = Type::null;
+    Raw at; // where it stands in the body
     Field type, name, description, parameters;
     Format format;
     Type tools_shape = Type::null;
     std::vector<Definition> tools; // of a namespace
 };
 
-Definition read_definition(Value &value, bool nested);
+Definition read_definition(Value &value, bool nested, chat::Arena &arena);
 
-void read_member(std::string_view key, Value &member, Definition &out, bool nested) {
+void read_member(std::string_view key, Value &member, Definition &out, bool nested, chat::Arena &arena) {
     if (key == "type") {
         out.type = chat::read_field(member);
     } else if (key == "name") {
@@ -69,20 +71,25 @@ void read_member(std::string_view key, Value &member, Definition &out, bool nest
         out.tools_shape = member.type();
         out.tools.clear();
         if (member.is_array())
-            member.items([&](size_t, Value item) { out.tools.push_back(read_definition(item, true)); });
+            member.items(
+                [&](size_t, Value item) { out.tools.push_back(read_definition(item, true, arena)); });
     } else if (key == "function" && member.is_object()) {
         member.members([&](std::string_view inner, Value value) {
             if (inner != "type")
-                read_member(inner, value, out, true);
+                read_member(inner, value, out, true, arena);
         });
+    } else {
+        chat::note_unused_member(key, member, arena);
     }
 }
 
-Definition read_definition(Value &value, bool nested) {
+Definition read_definition(Value &value, bool nested, chat::Arena &arena) {
     Definition out;
     out.shape = value.type();
+    out.at = value.slice();
     if (value.is_object())
-        value.members([&](std::string_view key, Value member) { read_member(key, member, out, nested); });
+        value.members(
+            [&](std::string_view key, Value member) { read_member(key, member, out, nested, arena); });
     return out;
 }
 
@@ -107,6 +114,7 @@ Raw freeform_description(const Definition &definition, Raw description, chat::Ar
     }
     text += "grammar:\\n";
     text += definition.format.definition.raw;
+    arena.note(chat::Rule::tool_grammar_told, definition.format.definition.raw);
     return arena.keep(std::move(text));
 }
 
@@ -125,7 +133,12 @@ public:
         } else if (type == "namespace" && name_space.empty()) {
             add_namespace(definition, path);
         } else if (is_hosted(type)) {
-            out.web_search |= type.starts_with("web_search");
+            if (type.starts_with("web_search")) {
+                out.web_search = true;
+                out.web_search_at = definition.at;
+            } else {
+                arena.note(chat::Rule::tool_left_out, definition.at);
+            }
         } else {
             chat::unsupported(path["type"], "tool type " + chat::quoted(type) + " is not supported");
         }
@@ -260,7 +273,7 @@ void read_tools(Value value, const Path &path, chat::Arena &arena, Tools &tools)
     Reader reader(arena, tools);
     value.items([&](size_t i, Value item) {
         Path at = path[i];
-        reader.add(read_definition(item, false), at, {});
+        reader.add(read_definition(item, false, arena), at, {});
     });
 }
 
@@ -268,7 +281,7 @@ chat::ToolChoice tool_choice_of(Raw word, const Path &path) {
     return {chat::tool_mode_of(word, path), {}};
 }
 
-chat::ToolChoice read_tool_choice(Value value, const Path &path) {
+chat::ToolChoice read_tool_choice(Value value, const Path &path, chat::Arena &arena) {
     if (!value.is_object())
         chat::wrong_type(path, "a string or an object", value.type());
     Choice choice = read_choice(value, false);
@@ -280,6 +293,7 @@ chat::ToolChoice read_tool_choice(Value value, const Path &path) {
         return allowed_tools(choice, path);
     if (!is_hosted(type))
         chat::invalid(type_path, "unknown tool choice " + chat::quoted(type));
+    arena.note(chat::Rule::tool_choice_ignored, value.slice());
     return {};
 }
 
