@@ -8,6 +8,8 @@
 #include <string>
 
 #include "core/json/validate.h"
+#include "kiro/explain.h"
+#include "kiro/reply.h"
 #include "kiro/request.h"
 
 namespace kiro::test {
@@ -17,10 +19,19 @@ inline void must(bool holds) {
         std::abort();
 }
 
+inline void must_be_printable(const char *text, size_t length, size_t room) {
+    must(length <= room);
+    for (size_t i = 0; i < length; i++)
+        must(text[i] >= ' ' && text[i] <= '~');
+}
+
 inline void fuzz_request(kiro_api api, const uint8_t *data, size_t size) {
     kiro_request_options options{};
     options.api = api;
     options.default_model = {"auto", 4};
+    // The last byte says whether the changes are listed: a brace is odd, white space behind it is not.
+    const bool explain = size > 0 && (data[size - 1] & 1) != 0;
+    options.explain = explain;
 
     kiro_request *request = kiro_request_create(size);
     if (request == nullptr)
@@ -48,6 +59,16 @@ inline void fuzz_request(kiro_api api, const uint8_t *data, size_t size) {
         }
     }
     must(failure.kind != KIRO_FAIL_INTERNAL);
+    if (explain) {
+        char list[KIRO_EXPLAIN_MAX];
+        for (size_t room : {sizeof(list), size % sizeof(list)}) {
+            must_be_printable(list, kiro_request_changes(request, list, room), room);
+            must_be_printable(list, kiro_request_explain(request, &failure, list, room), room);
+        }
+        const std::string refusal = R"({"reason":"REQUEST_BODY_INVALID"})";
+        kiro_upstream_failure(400, {}, {}, {refusal.data(), refusal.size()}, &failure);
+        must_be_printable(list, kiro_request_explain(request, &failure, list, sizeof(list)), sizeof(list));
+    }
     kiro_request_free(request);
 }
 

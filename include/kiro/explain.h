@@ -20,7 +20,7 @@ typedef enum {
 } kiro_rule_kind;
 
 typedef struct {
-    const char    *name;        /* lower-case letters and hyphens */
+    const char    *name;        /* lower-case letters, digits, hyphens */
     kiro_rule_kind kind;
     const char    *text;        /* one sentence */
 } kiro_rule;

@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include <kiro/credential.h>
+#include <kiro/explain.h>
 #include <kiro/http.h>
 #include <kiro/kiro.h>
 #include <kiro/models.h>
@@ -131,6 +132,7 @@ typedef struct {
     ngx_uint_t                       thinking;    /* kiro_thinking */
     ngx_uint_t                       tool_stream; /* kiro_tool_stream */
     ngx_flag_t                       rescue_tool_calls;
+    ngx_flag_t                       explain;
     ngx_uint_t                       filter;      /* kiro_api + 1, 0: off */
 } ngx_http_kiro_loc_conf_t;
 

@@ -132,12 +132,13 @@ ngx_http_kiro_cors_headers(ngx_http_request_t *r,
 
         ngx_str_set(&value, "Request-Id, X-Request-Id, Retry-After, "
                     "Retry-After-Ms, X-Should-Retry, X-Kiro-Usage, "
-                    "X-Kiro-Credits");
+                    "X-Kiro-Credits, X-Kiro-Normalized");
 
         if (klcf->budgets) {
             ngx_str_set(&value, "Request-Id, X-Request-Id, Retry-After, "
                         "Retry-After-Ms, X-Should-Retry, X-Kiro-Usage, "
-                        "X-Kiro-Credits, X-RateLimit-Limit-Tokens, "
+                        "X-Kiro-Credits, X-Kiro-Normalized, "
+                        "X-RateLimit-Limit-Tokens, "
                         "X-RateLimit-Remaining-Tokens, "
                         "X-RateLimit-Reset-Tokens, "
                         "Anthropic-RateLimit-Tokens-Limit, "

@@ -10,7 +10,7 @@
 #include "ngx_http_kiro_exchange.h"
 
 
-/* always enough for kiro_failure_body() */
+/* always enough for kiro_failure_body(), without an explanation */
 #define NGX_HTTP_KIRO_FAILURE_MAX  2048
 
 
@@ -76,7 +76,7 @@ ngx_http_kiro_request_id(ngx_http_kiro_ctx_t *ctx, ngx_str_t *value)
 }
 
 
-/* each dialect's SDK looks for its own header */
+/* each dialect's SDK looks for its own header; what else is known goes along */
 
 ngx_int_t
 ngx_http_kiro_id_header(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
@@ -87,9 +87,15 @@ ngx_http_kiro_id_header(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    return ngx_http_kiro_add_header(r, ctx->api == KIRO_API_ANTHROPIC
-                                       ? "request-id" : "x-request-id",
-                                    &value);
+    if (ngx_http_kiro_add_header(r, ctx->api == KIRO_API_ANTHROPIC
+                                    ? "request-id" : "x-request-id",
+                                 &value)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_kiro_explain_header(r, ctx);
 }
 
 
@@ -184,20 +190,26 @@ ngx_int_t
 ngx_http_kiro_failure_json(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     kiro_failure *f, ngx_str_t *body)
 {
-    ngx_str_t  id;
+    size_t     size;
+    ngx_str_t  id, more;
 
-    if (ngx_http_kiro_request_id(ctx, &id) != NGX_OK) {
+    if (ngx_http_kiro_request_id(ctx, &id) != NGX_OK
+        || ngx_http_kiro_explain_failure(r, ctx, f, &more) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    body->data = ngx_pnalloc(r->pool, NGX_HTTP_KIRO_FAILURE_MAX);
+    size = NGX_HTTP_KIRO_FAILURE_MAX + 2 * more.len;
+
+    body->data = ngx_pnalloc(r->pool, size);
     if (body->data == NULL) {
         return NGX_ERROR;
     }
 
-    body->len = kiro_failure_body(ctx->api, f, ngx_http_kiro_str(&id),
-                                  (char *) body->data,
-                                  NGX_HTTP_KIRO_FAILURE_MAX);
+    body->len = kiro_failure_body_explained(ctx->api, f,
+                                            ngx_http_kiro_str(&id),
+                                            ngx_http_kiro_str(&more),
+                                            (char *) body->data, size);
 
     return NGX_OK;
 }

@@ -29,6 +29,13 @@ ngx_int_t ngx_http_kiro_usage_headers(ngx_http_request_t *r,
 ngx_int_t ngx_http_kiro_add_header(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 
+/* ngx_http_kiro_explain.c */
+ngx_int_t ngx_http_kiro_normalized(ngx_http_kiro_ctx_t *ctx, ngx_str_t *value);
+ngx_int_t ngx_http_kiro_explain_header(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx);
+ngx_int_t ngx_http_kiro_explain_failure(ngx_http_request_t *r,
+    ngx_http_kiro_ctx_t *ctx, kiro_failure *f, ngx_str_t *value);
+
 /* ngx_http_kiro_special.c */
 ngx_int_t ngx_http_kiro_special_add(ngx_conf_t *cf, ngx_str_t *location);
 ngx_uint_t ngx_http_kiro_special(ngx_http_request_t *r,

@@ -241,6 +241,7 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
         kiro_failure_set(&ctx->failure, KIRO_FAIL_INVALID_REQUEST,
                          "compressed request bodies are not supported, send "
                          "the body without Content-Encoding");
+        ctx->failure.rule = "valid-json";
         return NGX_DECLINED;
     }
 
@@ -258,6 +259,7 @@ ngx_http_kiro_parse(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     opts.default_model = ngx_http_kiro_str(&klcf->default_model);
     opts.thinking = (kiro_thinking) klcf->thinking;
     opts.rescue_tool_calls = klcf->rescue_tool_calls;
+    opts.explain = klcf->explain;
     opts.count_only = ctx->count_only;
 
     if (klcf->aliases) {

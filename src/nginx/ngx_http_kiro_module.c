@@ -249,6 +249,13 @@ static ngx_command_t  ngx_http_kiro_commands[] = {
       offsetof(ngx_http_kiro_loc_conf_t, rescue_tool_calls),
       NULL },
 
+    { ngx_string("kiro_explain"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_kiro_loc_conf_t, explain),
+      NULL },
+
     { ngx_string("kiro_tool_stream"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_kiro_one_of,
@@ -451,6 +458,7 @@ ngx_http_kiro_create_loc_conf(ngx_conf_t *cf)
     conf->thinking = NGX_CONF_UNSET_UINT;
     conf->tool_stream = NGX_CONF_UNSET_UINT;
     conf->rescue_tool_calls = NGX_CONF_UNSET;
+    conf->explain = NGX_CONF_UNSET;
     conf->unknown_model = NGX_CONF_UNSET_UINT;
     conf->filter = NGX_CONF_UNSET_UINT;
 
@@ -503,6 +511,7 @@ ngx_http_kiro_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               KIRO_THINKING_AUTO);
     ngx_conf_merge_value(conf->rescue_tool_calls,
                          prev->rescue_tool_calls, 1);
+    ngx_conf_merge_value(conf->explain, prev->explain, 0);
     ngx_conf_merge_uint_value(conf->tool_stream, prev->tool_stream,
                               KIRO_TOOLS_COMPLETE);
     ngx_conf_merge_uint_value(conf->unknown_model, prev->unknown_model, 0);

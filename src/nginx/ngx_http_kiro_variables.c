@@ -37,6 +37,7 @@ typedef enum {
     NGX_HTTP_KIRO_VAR_CONVERSATION,
     NGX_HTTP_KIRO_VAR_NOTICE,
     NGX_HTTP_KIRO_VAR_LOST_CALLS,
+    NGX_HTTP_KIRO_VAR_NORMALIZED,
     NGX_HTTP_KIRO_VAR_QUEUE_TIME,
     NGX_HTTP_KIRO_VAR_TOKEN_WAIT_TIME,
     NGX_HTTP_KIRO_VAR_FALLBACK,
@@ -90,6 +91,7 @@ static ngx_http_variable_t  ngx_http_kiro_vars[] = {
     ngx_http_kiro_var("kiro_conversation", NGX_HTTP_KIRO_VAR_CONVERSATION),
     ngx_http_kiro_var("kiro_notice", NGX_HTTP_KIRO_VAR_NOTICE),
     ngx_http_kiro_var("kiro_lost_calls", NGX_HTTP_KIRO_VAR_LOST_CALLS),
+    ngx_http_kiro_var("kiro_normalized", NGX_HTTP_KIRO_VAR_NORMALIZED),
     ngx_http_kiro_var("kiro_queue_time", NGX_HTTP_KIRO_VAR_QUEUE_TIME),
     ngx_http_kiro_var("kiro_token_wait_time",
                       NGX_HTTP_KIRO_VAR_TOKEN_WAIT_TIME),
@@ -255,6 +257,9 @@ ngx_http_kiro_variable_value(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx,
     case NGX_HTTP_KIRO_VAR_NOTICE:
         *value = asked->notice;
         return NGX_OK;
+
+    case NGX_HTTP_KIRO_VAR_NORMALIZED:
+        return ngx_http_kiro_normalized(asked, value);
 
     case NGX_HTTP_KIRO_VAR_LOST_CALLS:
         *value = asked->lost;

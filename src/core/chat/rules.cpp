@@ -130,7 +130,7 @@ constexpr std::array rows{
     Row{Rule::declared_tool, refusal("declared-tool", "The tool that is asked for is not among the tools.")},
     Row{Rule::known_model, refusal("known-model", "The model must be one that the account may use.")},
     Row{Rule::stored_state, refusal("stored-state", "Nothing is stored here: the whole conversation must be sent.")},
-    Row{Rule::body_size, refusal("body-size", "The whole request weighs more than the service takes.")},
+    Row{Rule::body_size, refusal("body-size", "The whole request is larger than the gateway or the service takes.")},
     Row{Rule::message_size, refusal("message-size", "A user's turn may have 600,000 characters at most.")},
     Row{Rule::history_length, refusal("history-length", "The history may have 10,000 turns at most.")},
     Row{Rule::prompt_size, refusal("prompt-size", "The conversation must fit into the model's context window.")},

@@ -28,7 +28,7 @@ void note_thinking(chat::Conversation &conversation, const ThinkingPlan &plan, c
         !wish.effort.empty() || (wish.mode != ThinkingMode::unasked && wish.mode != ThinkingMode::off);
     if (plan.tag_budget > 0)
         arena.note(Rule::thinking_by_tags, wish.at);
-    else if (asks && wish.mode != ThinkingMode::off && plan.fields.empty())
+    else if (asks && wish.mode != ThinkingMode::off && request.fields.empty())
         arena.note(Rule::thinking_ignored, wish.at);
     else if (plan.clamped)
         arena.note(Rule::effort_clamped, wish.effort);
