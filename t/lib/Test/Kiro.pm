@@ -21,6 +21,8 @@ package Test::Kiro;
 #   user       worker user when the tests run as root (default root)
 #   key        client key to demand and to send
 #   allow      regular expression of [alert]/[crit]/[emerg] lines that are expected
+#
+# TEST_KIRO_CAPTURE=all in the environment: kiro_capture of every request.
 
 use strict;
 use warnings;
@@ -326,6 +328,7 @@ http {
     fastcgi_temp_path %%DIR%%/temp/fastcgi;
     uwsgi_temp_path %%DIR%%/temp/uwsgi;
     scgi_temp_path %%DIR%%/temp/scgi;
+    @{[ $ENV{TEST_KIRO_CAPTURE} ? "kiro_capture $ENV{TEST_KIRO_CAPTURE}; kiro_capture_path %%DIR%%/captured;" : '' ]}
 $http
 }
 EOT
