@@ -1,5 +1,7 @@
 #include "core/capture/mask.h"
 
+#include <ctime>
+
 #include <gtest/gtest.h>
 
 #include "support/capture_property.h"
@@ -88,6 +90,44 @@ TEST(Mask, MessagesKeepGoodChecksumsAndBadOnes) {
     stream[stream.size() - 1] = static_cast<char>(stream[stream.size() - 1] ^ 1);
     stream = stream.substr(stream.size() - test::text_event("clean").size()) + stream;
     EXPECT_TRUE(test::text_of_stream(masked(stream, {"SECRET-1"})).starts_with("?"));
+}
+
+// What a client may send so that each place is read to the end once more. A quadratic step would take
+// minutes.
+TEST(Mask, HostileTextsTakeLinearTime) {
+    const auto repeated = [](std::string_view unit) {
+        std::string text;
+        while (text.size() < 500'000) {
+            text += unit;
+        }
+        return text;
+    };
+    const std::string key(8000, 'q');
+    const std::clock_t start = std::clock();
+    for (const std::string_view prefix : {"eyJ", "AKIA", "aoa", "ksk_"}) {
+        masked("a" + repeated(prefix));
+    }
+    for (const std::string_view name : {"cookie:", "passwd=", "password='", "password=\\\""}) {
+        masked(R"({"a":")" + repeated(name) + R"("})");
+    }
+    masked("\"" + repeated("\\\"") + "\x01");
+    masked(R"({"a":")" + repeated("q") + R"("})", {key});
+    EXPECT_LT(std::clock() - start, 30 * CLOCKS_PER_SEC);
+}
+
+TEST(Mask, NamesInWhatIsMaskedAlready) {
+    EXPECT_EQ(masked("cookie: a=1; password=word, cookie: b\nx"), "cookie: " + std::string(29, '*') + "\nx");
+    EXPECT_EQ(masked("password=secret=word apikey=passwd=hunter2 x"),
+              "password=secret=word apikey=" + std::string(14, '*') + " x");
+    EXPECT_EQ(masked("apikey=authorization: Some thing\nx"), "apikey=authorization: **********\nx");
+    EXPECT_EQ(masked("cookie:password=\"hunter2\" x"), "cookie:*********\"*******\" x");
+}
+
+TEST(Mask, SecretsThatOverlap) {
+    EXPECT_EQ(masked("<abcabcabcabcd>", {"abcabc", "cabcd-", "bcabcd"}), "<*************>");
+    EXPECT_EQ(masked("<" + test::base64_of("xSECRET-1SECRET-1") + ">", {"SECRET-1", "RET-1SEC"})
+                  .find_first_of("UJT"),
+              std::string::npos);
 }
 
 TEST(Mask, ALoginsSecrets) {

@@ -42,6 +42,7 @@ bool is_base64(char c) {
 }
 
 template <class Found> void find_needles(std::string_view text, const Needles &needles, Found found) {
+    size_t told = 0; // up to where: secrets may overlap at every byte
     for (size_t i = 0; i + 1 < text.size(); ++i) {
         const auto match = needles.at(text, i);
         if (match.length == 0) {
@@ -58,7 +59,9 @@ template <class Found> void find_needles(std::string_view text, const Needles &n
                 ++end;
             }
         }
-        found(begin, end);
+        found(begin, i);
+        found(std::max(i, std::min(told, end)), end);
+        told = std::max(told, end);
     }
     if (const size_t n = needles.beginning_at_end(text); n > 0) {
         found(text.size() - n, text.size());

@@ -49,10 +49,13 @@ void find_prefixes(std::string_view text, const Found &found) {
     for (const Prefix &p : prefixes) {
         for (size_t i = 0; (i = text.find(p.prefix, i)) != text.npos;) {
             const size_t begin = i + p.prefix.size();
-            const size_t length = span(text, begin, p.extra);
             const bool inside = i > 0 && is_one_of(text[i - 1], "");
             i = begin;
-            if (length >= p.least && !inside) {
+            if (inside) {
+                continue; // and is not read on: a word may be nothing but prefixes
+            }
+            const size_t length = span(text, begin, p.extra);
+            if (length >= p.least) {
                 found(begin, begin + length);
                 i += length;
             }
@@ -150,6 +153,8 @@ std::string_view name_before(std::string_view text, size_t i) {
 void find_named(std::string_view text, const Found &found) {
     constexpr size_t least = 6;
     constexpr size_t shortest_name = 6;
+    size_t line = 0; // what was read so far: the rest of it says nothing new
+    size_t word = 0;
     for (size_t i = 0; i < text.size(); ++i) {
         if (text[i] != ':' && text[i] != '=') {
             continue;
@@ -168,9 +173,15 @@ void find_named(std::string_view text, const Found &found) {
             const char quote = text[begin++];
             end = std::min(text.find_first_of(std::string{quote, '\\', '\n'}, begin), text.size());
         } else if (std::find(header_names.begin(), header_names.end(), name) != header_names.end()) {
-            end = std::min(text.find_first_of("\r\n\"", begin), text.size());
+            if (begin < line) {
+                continue;
+            }
+            line = end = std::min(text.find_first_of("\r\n\"", begin), text.size());
         } else {
-            end = std::min(text.find_first_of(" \t\r\n&\"'\\,;<>(){}[]", begin), text.size());
+            if (begin < word) {
+                continue;
+            }
+            word = end = std::min(text.find_first_of(" \t\r\n&\"'\\,;<>(){}[]", begin), text.size());
             if (text.substr(begin, end - begin).find_first_of(digits) == text.npos) {
                 continue; // a word of a program or of a sentence
             }

@@ -63,16 +63,21 @@ size_t read_escape(std::string_view source, size_t i, View &out) {
     return i + 6;
 }
 
-// The bytes of a string whose opening quote is at i - 1. Returns the place of the closing quote, or npos: it
-// is no string. One that the end of the source cuts is one (and ends there).
-size_t read_string(std::string_view source, size_t i, View &out) {
+struct Ending {
+    size_t place; // of the closing quote, or of what no string has
+    bool is_string;
+};
+
+// The bytes of a string whose opening quote is at i - 1. One that the end of the source cuts is one (and ends
+// there).
+Ending read_string(std::string_view source, size_t i, View &out) {
     for (; i < source.size(); ++i) {
         const auto c = static_cast<unsigned char>(source[i]);
         if (c == '"') {
-            return i;
+            return {i, true};
         }
         if (c < 0x20) {
-            return source.npos;
+            return {i, false};
         }
         if (c != '\\') {
             out.add(source[i], i, i + 1);
@@ -80,7 +85,7 @@ size_t read_string(std::string_view source, size_t i, View &out) {
         }
         i = read_escape(source, i, out) - 1;
     }
-    return source.size();
+    return {source.size(), true};
 }
 
 size_t skip_space(std::string_view source, size_t i) {
@@ -110,14 +115,13 @@ std::vector<View> json_strings(std::string_view source) {
         View &out = is_value ? views[member] : piece;
         const size_t before = is_value ? out.text.size() : 0;
         out.shrink(before);
-        const size_t end = read_string(source, i + 1, out);
+        const Ending end = read_string(source, i + 1, out);
         member = 0;
-        if (end == source.npos) {
-            out.shrink(before); // binary, or a lone quote: the string begins further on, if there is one
-            ++i;
+        i = end.place + 1;
+        if (!end.is_string) {
+            out.shrink(before); // binary, or a lone quote: the escaped ones up to here begin no string either
             continue;
         }
-        i = end + 1;
         if (is_value) {
             continue;
         }
