@@ -17,7 +17,7 @@
 
 
 #define NGX_HTTP_KIRO_ZONE_MAGIC   0x6b69726fU    /* "kiro" */
-#define NGX_HTTP_KIRO_ZONE_LAYOUT  13
+#define NGX_HTTP_KIRO_ZONE_LAYOUT  14
 
 
 static ngx_int_t ngx_http_kiro_zone_init(ngx_shm_zone_t *shm_zone, void *data);
