@@ -63,8 +63,6 @@ ngx_http_kiro_wait(ngx_http_request_t *r, ngx_msec_t time,
 
     cln->handler = ngx_http_kiro_wait_cleanup;
 
-    ngx_add_timer(&wait->event, NGX_HTTP_KIRO_WAIT_POLL);
-
     c = r->connection;
 
     r->read_event_handler = ngx_http_test_reading;
@@ -78,6 +76,8 @@ ngx_http_kiro_wait(ngx_http_request_t *r, ngx_msec_t time,
     } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_add_timer(&wait->event, NGX_HTTP_KIRO_WAIT_POLL);
 
     r->main->count++;
 
