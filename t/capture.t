@@ -2,6 +2,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use Fcntl qw(:flock);
 use Test::More;
 use Time::HiRes qw(sleep);
 use Test::Kiro;
@@ -143,6 +144,22 @@ sleep 0.5 * Test::Kiro::patience();
 is(scalar(captures($few)), 3, '... after a reload, too');
 cmp_ok(scalar(captures($dir)), '<=', 20, 'and elsewhere as many as are allowed');
 
+# --- more than can be written ----------------------------------------------------------------------------------------------
+
+{
+    open my $lock, '>>', "$few/.lock" or die $!;
+    flock $lock, LOCK_EX or die $!;
+    my @more = map { $t->openai_x("a capture that has to wait $_", path => '/few/v1/chat/completions', headers => []) } 1 .. 140;
+    $t->run(60, @more);
+    is(scalar(grep { $_->{status} == 200 } @more), 140, 'requests do not wait for captures');
+    ok(Test::Kiro::wait_for(10 * Test::Kiro::patience(), sub { $t->grep_log(qr/\[error\] .*kiro_capture: captures come faster/) }), 'what is too much is lost, the log says so');
+    close $lock;
+    ok(Test::Kiro::wait_for(30 * Test::Kiro::patience(), sub { $t->grep_log(qr/kiro_capture: captures are written to "\S+" again/) }), 'those that waited are written');
+    cmp_ok(scalar(() = $t->error_log =~ /kiro_capture: captures come faster/g), '<=', 2, 'a worker says it once');
+    my $x = $t->openai('a capture after the crowd', path => '/few/v1/chat/completions', headers => []);
+    ok(capture_of($few, $x->header('x-request-id')), 'the next one is there');
+}
+
 # --- what goes wrong with a directory ---------------------------------------------------------------------------------------
 
 SKIP: {
@@ -158,7 +175,7 @@ SKIP: {
     my $again = $t->openai('a capture again', path => '/few/v1/chat/completions', headers => []);
     is($again->{status}, 200, 'requests do not care');
     ok(capture_of($few, $again->header('x-request-id')), 'a directory that is gone is made anew');
-    ok(Test::Kiro::wait_for(5, sub { $t->grep_log(qr/\[notice\] .*kiro_capture: captures are written to "\S+" again/) }), 'the log says that it works again');
+    ok(Test::Kiro::wait_for(5, sub { $t->error_log =~ /is a symbolic link.*\[notice\] .*kiro_capture: captures are written to "\S+" again/s }), 'the log says that it works again');
     chmod 0755, $few;
     my $open = $t->openai('a capture that others may read', path => '/few/v1/chat/completions', headers => []);
     ok(capture_of($few, $open->header('x-request-id')), 'one that others may look into is used');

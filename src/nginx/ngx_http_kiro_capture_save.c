@@ -178,8 +178,12 @@ ngx_http_kiro_capture_save(ngx_http_kiro_capture_t *capture, u_char *name)
 
     size = kiro_capture_size(capture->data);
 
+    /* one alone may be as large as its files are allowed to be */
+
     if (ngx_http_kiro_capture_njobs >= NGX_HTTP_KIRO_CAPTURE_JOBS
-        || ngx_http_kiro_capture_bytes + size > NGX_HTTP_KIRO_CAPTURE_BYTES)
+        || (ngx_http_kiro_capture_njobs
+            && ngx_http_kiro_capture_bytes + size
+               > NGX_HTTP_KIRO_CAPTURE_BYTES))
     {
         ngx_http_kiro_capture_tell(capture->path,
                                    "captures come faster than they can be "
@@ -299,7 +303,9 @@ ngx_http_kiro_capture_told(ngx_http_kiro_capture_job_t *job)
 
     } else {
 
-        if (path->told[0]) {
+        /* while others wait the next one may be lost again */
+
+        if (path->told[0] && ngx_http_kiro_capture_njobs == 1) {
             ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                           "kiro_capture: captures are written to \"%V\" again",
                           &path->path->name);
