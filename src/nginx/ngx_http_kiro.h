@@ -66,9 +66,7 @@ typedef struct ngx_http_kiro_zone_s     ngx_http_kiro_zone_t;
 typedef struct {
     ngx_array_t                      accounts;    /* ngx_http_kiro_account_t * */
     ngx_http_kiro_zone_t            *zone;
-#if (NGX_THREADS)
     ngx_thread_pool_t               *thread_pool;
-#endif
     ngx_array_t                     *fallbacks;   /* to be checked */
     ngx_array_t                     *healths;     /* to be settled */
     ngx_uint_t                       enabled;     /* unsigned  enabled:1; */

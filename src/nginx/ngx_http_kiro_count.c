@@ -117,8 +117,6 @@ ngx_http_kiro_count_prompt(ngx_http_kiro_ctx_t *ctx)
 static ngx_int_t
 ngx_http_kiro_count_post(ngx_http_kiro_ctx_t *ctx, ngx_http_request_t *r)
 {
-#if (NGX_THREADS)
-
     ngx_pool_t             *pool;
     ngx_http_kiro_count_t  *count;
 
@@ -155,12 +153,6 @@ ngx_http_kiro_count_post(ngx_http_kiro_ctx_t *ctx, ngx_http_request_t *r)
     }
 
     return NGX_OK;
-
-#else
-
-    return NGX_DECLINED;
-
-#endif
 }
 
 

@@ -271,10 +271,8 @@ ngx_http_kiro_peer_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     u->peer.free = ngx_http_kiro_free_peer;
     u->peer.tries = 1;
 
-#if (NGX_HTTP_SSL)
     u->peer.set_session = ngx_http_kiro_set_session;
     u->peer.save_session = ngx_http_kiro_save_session;
-#endif
 
     return NGX_OK;
 }
@@ -378,8 +376,6 @@ ngx_http_kiro_free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
 }
 
 
-#if (NGX_HTTP_SSL)
-
 /* not called: TLS is there already */
 
 static ngx_int_t
@@ -393,5 +389,3 @@ static void
 ngx_http_kiro_save_session(ngx_peer_connection_t *pc, void *data)
 {
 }
-
-#endif

@@ -377,16 +377,12 @@ ngx_http_kiro_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_uint_t                 i;
     ngx_http_kiro_account_t  **account;
 
-#if (NGX_THREADS)
-
     if (kmcf->accounts.nelts || kmcf->metrics || kmcf->capture) {
         kmcf->thread_pool = ngx_thread_pool_add(cf, NULL);
         if (kmcf->thread_pool == NULL) {
             return NGX_CONF_ERROR;
         }
     }
-
-#endif
 
     if (kmcf->accounts.nelts == 0 && !kmcf->metrics) {
         return NGX_CONF_OK;

@@ -161,8 +161,6 @@ ngx_http_kiro_attempt_broken(ngx_http_kiro_ctx_t *ctx, ngx_http_upstream_t *u,
 static ngx_uint_t
 ngx_http_kiro_tls_refused(ngx_http_upstream_t *u)
 {
-#if (NGX_HTTP_SSL)
-
     ngx_connection_t  *c;
 
     c = u->peer.connection;
@@ -173,8 +171,6 @@ ngx_http_kiro_tls_refused(ngx_http_upstream_t *u)
         return SSL_get_verify_result(c->ssl->connection) != X509_V_OK
                || ngx_ssl_check_host(c, &u->ssl_name) != NGX_OK;
     }
-
-#endif
 
     return 0;
 }

@@ -1,15 +1,12 @@
 
 /*
- * Blocking work outside of the event loop: a thread task where nginx has
- * threads, inline otherwise.
+ * Blocking work outside of the event loop: a task of a thread.
  */
 
 
 #include "ngx_http_kiro.h"
 #include "ngx_http_kiro_task.h"
 
-
-#if (NGX_THREADS)
 
 typedef struct {
     ngx_http_kiro_task_pt   run;
@@ -20,8 +17,6 @@ typedef struct {
 
 static void ngx_http_kiro_task_run(void *data, ngx_log_t *log);
 static void ngx_http_kiro_task_done(ngx_event_t *ev);
-
-#endif
 
 
 /*
@@ -34,8 +29,6 @@ ngx_int_t
 ngx_http_kiro_task(ngx_pool_t *pool, ngx_http_kiro_task_pt run,
     ngx_http_kiro_task_pt done, void *data, ngx_log_t *log)
 {
-#if (NGX_THREADS)
-
     ngx_cycle_t                *cycle;
     ngx_thread_task_t          *task;
     ngx_http_kiro_task_ctx_t   *ctx;
@@ -60,19 +53,8 @@ ngx_http_kiro_task(ngx_pool_t *pool, ngx_http_kiro_task_pt run,
     task->event.log = log;
 
     return ngx_thread_task_post(kmcf->thread_pool, task);
-
-#else
-
-    run(data);
-    done(data);
-
-    return NGX_OK;
-
-#endif
 }
 
-
-#if (NGX_THREADS)
 
 static void
 ngx_http_kiro_task_run(void *data, ngx_log_t *log)
@@ -90,5 +72,3 @@ ngx_http_kiro_task_done(ngx_event_t *ev)
 
     ctx->done(ctx->data);
 }
-
-#endif

@@ -145,14 +145,10 @@ ngx_http_kiro_attempt_start(ngx_http_request_t *sr, ngx_http_kiro_ctx_t *ctx)
 
     ngx_str_set(&u->schema, "http://");
 
-#if (NGX_HTTP_SSL)
-
     if (ctx->region->runtime.ssl) {
         u->ssl = 1;
         ngx_str_set(&u->schema, "https://");
     }
-
-#endif
 
     u->output.tag = (ngx_buf_tag_t) &ngx_http_kiro_module;
 
