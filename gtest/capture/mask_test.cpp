@@ -115,6 +115,39 @@ TEST(Mask, HostileTextsTakeLinearTime) {
     EXPECT_LT(std::clock() - start, 30 * CLOCKS_PER_SEC);
 }
 
+// The headers of a request have room for thousands.
+TEST(Mask, ManySecretsTakeNoLonger) {
+    const std::clock_t start = std::clock();
+    SecretList secrets;
+    for (int i = 0; i < 20000; ++i) {
+        secrets.add("qqqqqqq-SECRET-" + std::to_string(i));
+    }
+    const Needles needles(secrets);
+    for (const std::string_view unit : {"q", "qqqqqqq-SECRET-1", "qqqqqqq-SECRE"}) {
+        std::string text;
+        while (text.size() < 500'000) {
+            text += unit;
+        }
+        mask(text, needles);
+        EXPECT_EQ(text.find("SECRET-"), text.npos);
+    }
+    EXPECT_LT(std::clock() - start, 30 * CLOCKS_PER_SEC);
+}
+
+TEST(Mask, TheLongestOfThoseThatBeginAlike) {
+    EXPECT_EQ(masked("<SECRETS-12-34-5>", {"SECRET", "SECRETS", "SECRETS-12", "SECRETS-13", "SECRETS-12-35"}),
+              "<**********-34-5>");
+    EXPECT_EQ(masked("<SECRETS><SECREU><SECRET>", {"SECRETS", "SECRET", "SECRES"}),
+              "<*******><SECREU><******>");
+}
+
+// As nginx does with long lines of its log.
+TEST(Mask, ASecretThatALineCutsIsOne) {
+    const std::string front = "user-agent: " + std::string(2000, 'a') + " ";
+    EXPECT_EQ(masked(front + "SECRET-0\nnext\n", {"SECRET-0123"}), front + "********\nnext\n");
+    EXPECT_EQ(masked("a: SECRET-0\nnext\n", {"SECRET-0123"}), "a: SECRET-0\nnext\n");
+}
+
 TEST(Mask, NamesInWhatIsMaskedAlready) {
     EXPECT_EQ(masked("cookie: a=1; password=word, cookie: b\nx"), "cookie: " + std::string(29, '*') + "\nx");
     EXPECT_EQ(masked("password=secret=word apikey=passwd=hunter2 x"),

@@ -41,6 +41,20 @@ bool is_base64(char c) {
            c == '/' || c == '-' || c == '_';
 }
 
+// What the end of the text has cut, or of a line: nginx's log does so with long ones.
+template <class Found> void find_cut(std::string_view text, const Needles &needles, Found found) {
+    constexpr size_t long_line = 500;
+    for (size_t begin = 0; begin < text.size();) {
+        const size_t end = std::min(text.find('\n', begin), text.size());
+        if (end == text.size() || end - begin >= long_line) {
+            if (const size_t n = needles.beginning_at_end(text.substr(0, end)); n > 0) {
+                found(end - n, end);
+            }
+        }
+        begin = end + 1;
+    }
+}
+
 template <class Found> void find_needles(std::string_view text, const Needles &needles, Found found) {
     size_t told = 0; // up to where: secrets may overlap at every byte
     for (size_t i = 0; i + 1 < text.size(); ++i) {
@@ -63,9 +77,7 @@ template <class Found> void find_needles(std::string_view text, const Needles &n
         found(std::max(i, std::min(told, end)), end);
         told = std::max(told, end);
     }
-    if (const size_t n = needles.beginning_at_end(text); n > 0) {
-        found(text.size() - n, text.size());
-    }
+    find_cut(text, needles, found);
 }
 
 template <class Found> void find_secrets(std::string_view text, const Needles &needles, Found found) {

@@ -1,7 +1,8 @@
 #include "core/capture/needles.h"
 
 #include <algorithm>
-#include <string>
+#include <functional>
+#include <numeric>
 
 namespace kiro::capture {
 namespace {
@@ -20,18 +21,15 @@ std::string_view SecretList::operator[](size_t i) const {
 }
 
 bool SecretList::has(std::string_view secret) const {
-    for (size_t i = 0; i < size(); ++i) {
-        if ((*this)[i] == secret) {
-            return true;
-        }
-    }
-    return false;
+    const auto [first, last] = numbers_.equal_range(std::hash<std::string_view>()(secret));
+    return std::any_of(first, last, [&](const auto &entry) { return (*this)[entry.second] == secret; });
 }
 
 void SecretList::add(std::string_view secret) {
     if (secret.size() < shortest_secret || has(secret)) {
         return;
     }
+    numbers_.emplace(std::hash<std::string_view>()(secret), size());
     text_.append(secret);
     ends_.push_back(text_.size());
 }
@@ -46,13 +44,30 @@ Needles::Needles(const SecretList &secrets) {
     for (size_t i = 0; i < secrets.size(); ++i) {
         add_base64(secrets[i]);
     }
-    first_.resize(65536);
-    next_.resize(forms_.size());
-    for (size_t i = 0; i < forms_.size(); ++i) {
-        auto &first = first_[pair_at(forms_[i], 0)];
-        next_[i] = first;
-        first = static_cast<std::uint32_t>(i + 1);
+    sort();
+}
+
+// A client may send thousands that begin alike: the time of a look-up must not grow with them.
+void Needles::sort() {
+    constexpr size_t pairs = 65536;
+    sorted_.resize(forms_.size());
+    std::iota(sorted_.begin(), sorted_.end(), 0U);
+    std::sort(sorted_.begin(), sorted_.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return forms_[a] < forms_[b]; });
+    inner_.resize(sorted_.size());
+    first_.resize(pairs + 1);
+    std::vector<std::uint32_t> around; // those that the present one begins with, the longest last
+    for (size_t i = 0; i < sorted_.size(); ++i) {
+        const std::string_view form = forms_[sorted_[i]];
+        longest_ = std::max(longest_, form.size());
+        while (!around.empty() && !form.starts_with(forms_[sorted_[around.back() - 1]])) {
+            around.pop_back();
+        }
+        inner_[i] = around.empty() ? 0 : around.back();
+        around.push_back(static_cast<std::uint32_t>(i + 1));
+        ++first_[pair_at(form, 0) + 1];
     }
+    std::partial_sum(first_.begin(), first_.end(), first_.begin());
 }
 
 // As without_escapes() shows it.
@@ -95,31 +110,47 @@ void Needles::add_base64(std::string_view secret) {
     }
 }
 
+std::pair<size_t, size_t> Needles::not_greater(std::string_view text, size_t position) const {
+    const size_t pair = pair_at(text, position);
+    const size_t last = first_[pair + 1];
+    const auto end = sorted_.begin() + static_cast<std::ptrdiff_t>(last);
+    const auto place = std::upper_bound(
+        sorted_.begin() + static_cast<std::ptrdiff_t>(first_[pair]), end, text.substr(position),
+        [&](std::string_view rest, std::uint32_t n) { return rest < forms_[n]; });
+    return {static_cast<size_t>(place - sorted_.begin()), last};
+}
+
 Needles::Match Needles::at(std::string_view text, size_t position) const {
-    Match best{0, false};
     if (position + shortest_secret > text.size()) {
-        return best;
+        return {0, false};
     }
-    for (std::uint32_t n = first_[pair_at(text, position)]; n != 0; n = next_[n - 1]) {
-        const std::string_view form = forms_[n - 1];
-        if (form.size() > best.length && text.substr(position).starts_with(form)) {
-            best = {form.size(), n > plain_};
+    const size_t pair = pair_at(text, position);
+    if (first_[pair] == first_[pair + 1]) {
+        return {0, false};
+    }
+    const std::string_view rest = text.substr(position);
+    size_t place = not_greater(text, position).first;
+    if (place == first_[pair]) {
+        return {0, false};
+    }
+    // Whatever the rest begins with, the greatest that is not greater begins with, too.
+    for (; place != 0; place = inner_[place - 1]) {
+        const std::uint32_t n = sorted_[place - 1];
+        if (rest.starts_with(forms_[n])) {
+            return {forms_[n].size(), n >= plain_};
         }
     }
-    return best;
+    return {0, false};
 }
 
 size_t Needles::beginning_at_end(std::string_view text) const {
-    size_t most = 0;
-    for (size_t i = 0; i < forms_.size(); ++i) {
-        const std::string_view form = forms_[i];
-        for (size_t n = std::min(form.size() - 1, text.size()); n >= shortest_secret && n > most; --n) {
-            if (text.ends_with(form.substr(0, n))) {
-                most = n;
-            }
+    for (size_t i = text.size() - std::min(text.size(), longest_); i + shortest_secret <= text.size(); ++i) {
+        const auto [place, last] = not_greater(text, i);
+        if (place < last && forms_[sorted_[place]].starts_with(text.substr(i))) {
+            return text.size() - i;
         }
     }
-    return most;
+    return 0;
 }
 
 } // namespace kiro::capture

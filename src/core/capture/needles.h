@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/kiro/secret.h"
@@ -24,9 +26,10 @@ public:
     std::string_view operator[](size_t i) const;
     bool has(std::string_view secret) const;
 
-protected:
+private:
     kiro::Secret text_;
     std::vector<size_t> ends_;
+    std::unordered_multimap<size_t, size_t> numbers_; // by hash
 };
 
 // The secrets as they are, and in base64 with anything in front of them.
@@ -48,10 +51,17 @@ private:
     void add_without_backslashes(std::string_view secret);
     void add_base64(std::string_view secret);
 
+    void sort();
+    // Those that begin with the two bytes at position and are not greater than what begins there: the place
+    // behind the last in sorted_, or the first of all that begin so; and the place behind these.
+    std::pair<size_t, size_t> not_greater(std::string_view text, size_t position) const;
+
     SecretList forms_;
-    size_t plain_ = 0;                 // the first ones of forms_
-    std::vector<std::uint32_t> first_; // by two bytes: a number of forms_ + 1
-    std::vector<std::uint32_t> next_;  // with the same two bytes
+    size_t plain_ = 0; // the first ones of forms_
+    size_t longest_ = 0;
+    std::vector<std::uint32_t> sorted_; // numbers of forms_ in the order of their bytes
+    std::vector<std::uint32_t> inner_;  // place + 1 of the longest other that this one begins with
+    std::vector<std::uint32_t> first_; // by two bytes: place of the first that begins with them, or with more
 };
 
 } // namespace kiro::capture
