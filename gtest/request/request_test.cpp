@@ -285,6 +285,33 @@ TEST(Request, ManyRepeatedIdsTakeLinearTime) {
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
 }
 
+TEST(Request, ManyVariantsOfASchemaTakeLinearTime) {
+    std::string variants;
+    for (int i = 0; i < 400'000; i++)
+        variants += std::string(i > 0 ? "," : "") + R"({"const":)" + std::to_string(i) + "}";
+    ClientRequest request;
+    auto start = std::chrono::steady_clock::now();
+    ASSERT_TRUE(request.parse(
+        R"({"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object","properties":{"a":{"anyOf":[)" +
+        variants + "]}}}}}]}"));
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+TEST(Request, ManyCallsOfManyFreeformToolsTakeLinearTime) {
+    std::string calls, tools;
+    for (int i = 0; i < 20000; i++) {
+        calls += R"(,{"type":"function_call","call_id":"c)" + std::to_string(i) +
+                 R"(","name":"other","arguments":"text"})";
+        tools += std::string(i > 0 ? "," : "") + R"({"type":"custom","name":"t)" + std::to_string(10000 + i) +
+                 R"("})";
+    }
+    ClientRequest request;
+    auto start = std::chrono::steady_clock::now();
+    ASSERT_TRUE(request.parse(R"({"model":"m","input":[{"role":"user","content":"x"})" + calls +
+                              R"(],"tools":[)" + tools + "]}"));
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
 TEST(Request, SchemaReferencesCannotMultiply) {
     std::string references;
     for (int i = 0; i < 2000; i++)

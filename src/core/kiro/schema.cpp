@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -33,7 +35,7 @@ public:
         Node node(arena, root);
         gather(root, node, true);
         flatten_unions(node);
-        if (node.types != std::vector<std::string_view>{"object"} || node.nullable)
+        if (node.types.size() != 1 || node.types.front() != "object" || node.nullable)
             node.changed(Rule::schema_made_object, root);
         node.types = {"object"};
         node.nullable = false;
@@ -202,9 +204,10 @@ private:
             return {};
         }
         std::vector<std::string> texts;
+        std::unordered_set<std::string> known;
         for (std::string_view variant : variants) {
             std::string text = cleaned(variant, level + 1);
-            if (std::find(texts.begin(), texts.end(), text) == texts.end())
+            if (known.insert(text).second)
                 texts.push_back(std::move(text));
         }
         if (texts.empty() || fold_values(texts, node))

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <unordered_set>
 
 #include "core/chat/arguments.h"
 #include "core/chat/content.h"
@@ -473,19 +474,20 @@ chat::Conversation read_responses_form(Value root, chat::Changes *changes) {
 // Calls of freeform tools that were told as functions' come back as such, their text in place of arguments.
 void restore_texts(chat::Conversation &out) {
     constexpr std::string_view before = R"({"arguments":")", behind = R"("})"; // of what is no JSON
+    std::unordered_set<std::string_view> freeform;
+    for (const chat::Tool &tool : out.tools) {
+        if (tool.freeform)
+            freeform.insert(tool.name);
+    }
     for (chat::Message &message : out.messages) {
         for (chat::Block &block : message.blocks) {
             auto *call = std::get_if<chat::ToolCall>(&block);
-            if (call == nullptr || !call->input.starts_with(before) || !call->input.ends_with(behind))
+            if (call == nullptr || !call->input.starts_with(before) || !call->input.ends_with(behind) ||
+                freeform.count(call->name) == 0)
                 continue;
-            const auto is_it = [&](const chat::Tool &tool) {
-                return tool.freeform && tool.name == call->name;
-            };
-            if (std::any_of(out.tools.begin(), out.tools.end(), is_it)) {
-                Raw text =
-                    call->input.substr(before.size(), call->input.size() - before.size() - behind.size());
-                call->input = chat::input_of_text(text, out.arena);
-            }
+            const Raw text =
+                call->input.substr(before.size(), call->input.size() - before.size() - behind.size());
+            call->input = chat::input_of_text(text, out.arena);
         }
     }
 }
