@@ -3,6 +3,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Digest::SHA qw(sha256_hex);
+use File::Temp qw(tempdir);
 use Test::More;
 use Test::Kiro;
 
@@ -58,6 +59,33 @@ for my $script (glob("$debian/*.p[or]*[mt]"), "$debian/tests/smoke", "$root/tool
 }
 is(system('bash', '-n', "$root/$_"), 0, "$_ is a shell script") for qw(tools/package tools/package-trial tools/docker/healthy tools/docker/trial);
 ok(-x "$root/$_", "$_ can be run") for qw(tools/package tools/package-trial tools/debian/rules tools/debian/tests/smoke tools/docker/healthy tools/docker/trial);
+
+# A removal disables the package's site and leaves another one of that name.
+my $etc = tempdir(CLEANUP => 1);
+mkdir "$etc/$_" for qw(sites-available sites-enabled);
+my $prerm = slurp("tools/debian/$name.prerm") =~ s{/etc/nginx}{$etc}gr;
+for (
+    [ '../sites-available/kiro',       'remove',  0, 'the site, and the package goes' ],
+    [ "$etc/sites-available/kiro",     'remove',  0, 'the site by its whole path' ],
+    [ '../sites-available/kiro-of-me', 'remove',  1, 'another site' ],
+    [ '../sites-available/kiro',       'upgrade', 1, 'the package is upgraded' ],
+  )
+{
+    my ($target, $why, $stays, $what) = @$_;
+    my $link = "$etc/sites-enabled/kiro";
+    unlink $link;
+    Test::Kiro::spew("$etc/sites-available/$_", "\n", 0644) for qw(kiro kiro-of-me);
+    symlink $target, $link or die "symlink: $!";
+    is(system('sh', '-c', $prerm, 'prerm', $why), 0, "prerm: $what");
+    is(-l $link ? 1 : 0, $stays, $stays ? '... and stays' : '... and is disabled');
+    is(system('sh', '-c', $prerm, 'prerm', $why), 0, '... once more');
+}
+
+# What the image is built in has no key, and what holds one is not in the image's sources.
+my %ignored = map { $_ => 1 } split ' ', slurp('tools/docker/Dockerfile.dockerignore');
+my @mounted = $docker =~ m{"\$PWD/([\w-]+):}g;
+is(scalar @mounted, 2, 'the key and the clients\' keys are mounted');
+ok($ignored{$_}, "... $_ is not copied into the image's sources") for @mounted;
 
 # --- its site and the image's configuration serve ---------------------------
 
