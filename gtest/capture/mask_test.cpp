@@ -107,7 +107,8 @@ TEST(Mask, HostileTextsTakeLinearTime) {
     for (const std::string_view prefix : {"eyJ", "AKIA", "aoa", "ksk_"}) {
         masked("a" + repeated(prefix));
     }
-    for (const std::string_view name : {"cookie:", "passwd=", "password='", "password=\\\""}) {
+    for (const std::string_view name :
+         {"cookie:", "passwd=", "a_a_a_a_a_a_a_a_a_a_a_a_a_a_a=", "password='", "password=\\\""}) {
         masked(R"({"a":")" + repeated(name) + R"("})");
     }
     masked("\"" + repeated("\\\"") + "\x01");
@@ -154,6 +155,15 @@ TEST(Mask, NamesInWhatIsMaskedAlready) {
               "password=secret=word apikey=" + std::string(14, '*') + " x");
     EXPECT_EQ(masked("apikey=authorization: Some thing\nx"), "apikey=authorization: **********\nx");
     EXPECT_EQ(masked("cookie:password=\"hunter2\" x"), "cookie:*********\"*******\" x");
+}
+
+TEST(Mask, NamesThatEndAsSecretsDo) {
+    EXPECT_EQ(masked("AWS_SECRET_ACCESS_KEY=wJal/rXUtnFEMI1 x"), "AWS_SECRET_ACCESS_KEY=*************** x");
+    EXPECT_EQ(masked(R"({"MY-API-KEY":"plain-words","db_password":"hunter2"})"),
+              R"({"MY-API-KEY":"***********","db_password":"*******"})");
+    for (const std::string text : {"monkey=1234567", "a_b_c=1234567", "secret_agent=1234567", "_=1234567"}) {
+        EXPECT_EQ(masked(text), text);
+    }
 }
 
 TEST(Mask, SecretsThatOverlap) {

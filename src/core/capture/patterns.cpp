@@ -122,6 +122,7 @@ constexpr std::array<std::string_view, 22> secret_names{
     "xauthtoken",
 };
 
+// Whose values have more than one word.
 constexpr std::array<std::string_view, 4> header_names{"authorization", "cookie", "proxyauthorization",
                                                        "setcookie"};
 
@@ -133,6 +134,10 @@ std::string plain_name(std::string_view name) {
         }
     }
     return out;
+}
+
+bool names_header(std::string_view name) {
+    return std::find(header_names.begin(), header_names.end(), plain_name(name)) != header_names.end();
 }
 
 // The name that ends in front of i, perhaps in quotes.
@@ -149,19 +154,30 @@ std::string_view name_before(std::string_view text, size_t i) {
     return i - begin > longest ? std::string_view() : text.substr(begin, i - begin);
 }
 
+// "AWS_SECRET_ACCESS_KEY", too.
+bool ends_as_secret(std::string_view name) {
+    constexpr size_t shortest = 6;
+    while (name.size() >= shortest) {
+        if (names_secret(name)) {
+            return true;
+        }
+        const size_t part = name.find_first_of("_-");
+        name.remove_prefix(part == name.npos ? name.size() : part + 1);
+    }
+    return false;
+}
+
 // "name": "value", name=value, Name: value
 void find_named(std::string_view text, const Found &found) {
     constexpr size_t least = 6;
-    constexpr size_t shortest_name = 6;
     size_t line = 0; // what was read so far: the rest of it says nothing new
     size_t word = 0;
     for (size_t i = 0; i < text.size(); ++i) {
         if (text[i] != ':' && text[i] != '=') {
             continue;
         }
-        const std::string_view before = name_before(text, i);
-        const std::string name = before.size() < shortest_name ? std::string() : plain_name(before);
-        if (name.empty() || std::find(secret_names.begin(), secret_names.end(), name) == secret_names.end()) {
+        const std::string_view name = name_before(text, i);
+        if (!ends_as_secret(name)) {
             continue;
         }
         size_t begin = i + 1;
@@ -172,7 +188,7 @@ void find_named(std::string_view text, const Found &found) {
         if (begin < text.size() && (text[begin] == '"' || text[begin] == '\'')) {
             const char quote = text[begin++];
             end = std::min(text.find_first_of(std::string{quote, '\\', '\n'}, begin), text.size());
-        } else if (std::find(header_names.begin(), header_names.end(), name) != header_names.end()) {
+        } else if (names_header(name)) {
             if (begin < line) {
                 continue;
             }
