@@ -52,6 +52,11 @@ for my $lib (grep { !/^(?:stdc\+\+|m)$/ } $libs =~ /-l(\S+)/g) {
 }
 like($build, qr/^ \Q$_\E,$/m, "$_ is in Build-Depends") for qw(cmake dh-sequence-nginx);
 
+# A file that config does not name is not compiled, or not again when it has changed.
+my $config  = slurp('config');
+my @unnamed = grep { index($config, $_) < 0 } map { s{^\Q$root\E/}{}r =~ s{^src/nginx/|^include/}{}r } glob "$root/{src/nginx,include/kiro}/*.[ch]";
+is("@unnamed", '', 'config names every source and header of the module');
+
 # --- its scripts -----------------------------------------------------------
 
 for my $script (glob("$debian/*.p[or]*[mt]"), "$debian/tests/smoke", "$root/tools/lib/trial.sh") {
