@@ -1,17 +1,15 @@
 
 /*
  * kiro_capture: the bytes of a request are kept beside it until its end shows
- * whether they are wanted.  Where it is off there is no more of it than the test
- * of a pointer.
+ * whether they are wanted.  Where it is off there is no more of it than the
+ * test of a pointer.
  */
 
 
 #include "ngx_http_kiro.h"
-#include "ngx_http_kiro_account.h"
 #include "ngx_http_kiro_capture.h"
 #include "ngx_http_kiro_error.h"
 #include "ngx_http_kiro_exchange.h"
-#include "ngx_http_kiro_zone.h"
 
 
 static ngx_http_kiro_capture_t *ngx_http_kiro_capture_find(
@@ -23,14 +21,6 @@ static void ngx_http_kiro_capture_variables(ngx_http_request_t *r,
     ngx_http_kiro_capture_t *capture, ngx_uint_t status, ngx_str_t *error);
 static void ngx_http_kiro_capture_outcome(ngx_http_request_t *r,
     ngx_http_kiro_capture_t *capture, ngx_uint_t status, ngx_str_t *error);
-static void ngx_http_kiro_capture_headers(ngx_http_request_t *r,
-    ngx_http_kiro_capture_t *capture);
-static void ngx_http_kiro_capture_accounts(ngx_http_request_t *r,
-    ngx_http_kiro_capture_t *capture);
-static void ngx_http_kiro_capture_proxy(ngx_http_kiro_capture_t *capture,
-    ngx_http_kiro_account_t *account);
-static void ngx_http_kiro_capture_login(ngx_http_kiro_capture_t *capture,
-    ngx_http_kiro_account_t *account, u_char *buf);
 
 
 /* for a new context: the request may have been captured in another location */
@@ -185,7 +175,8 @@ ngx_http_kiro_capture_text(ngx_http_kiro_ctx_t *ctx, ngx_str_t *text)
     }
 
     ngx_http_kiro_capture_note(ctx->capture,
-                               "the reply was compressed (%V), its text is kept",
+                               "the reply was compressed (%V), its text is "
+                               "kept",
                                &ctx->attempt.encoding);
 
     kiro_capture_add(ctx->capture->data, KIRO_CAPTURE_RAW,
@@ -232,7 +223,8 @@ ngx_http_kiro_capture_failed(ngx_http_kiro_ctx_t *ctx)
     }
 
     ngx_http_kiro_capture_note(ctx->capture,
-                               "attempt %ui failed: %s (%s), upstream status %d",
+                               "attempt %ui failed: %s (%s), upstream status "
+                               "%d",
                                ctx->capture->attempt,
                                kiro_failure_name(f->kind), f->message,
                                f->upstream_status);
@@ -416,156 +408,4 @@ ngx_http_kiro_capture_outcome(ngx_http_request_t *r,
     outcome.status = status;
 
     kiro_capture_failed(capture->data, &outcome);
-}
-
-
-/* of kiro_set_header, also where no attempt came as far */
-
-static void
-ngx_http_kiro_capture_headers(ngx_http_request_t *r,
-    ngx_http_kiro_capture_t *capture)
-{
-    ngx_str_t                    value;
-    ngx_uint_t                   i;
-    ngx_http_kiro_ctx_t         *ctx;
-    ngx_http_kiro_set_header_t  *h;
-
-    for (ctx = capture->ctx; ctx; ctx = ctx->before) {
-
-        if (ctx->conf->headers == NULL) {
-            continue;
-        }
-
-        h = ctx->conf->headers->elts;
-
-        for (i = 0; i < ctx->conf->headers->nelts; i++) {
-            if (ngx_http_complex_value(r, &h[i].value, &value) == NGX_OK) {
-                ngx_http_kiro_capture_hide(capture, &h[i].name, &value);
-            }
-        }
-    }
-}
-
-
-/* of all accounts, as they are now: people paste what they find into prompts */
-
-static void
-ngx_http_kiro_capture_accounts(ngx_http_request_t *r,
-    ngx_http_kiro_capture_t *capture)
-{
-    u_char                      *buf;
-    ngx_uint_t                   i;
-    ngx_http_kiro_account_t    **account;
-    ngx_http_kiro_main_conf_t   *kmcf;
-
-    buf = kiro_secret_alloc(NGX_HTTP_KIRO_RECORD_MAX);
-
-    if (buf == NULL) {
-
-        /* rather nothing than what may hold a secret */
-
-        kiro_capture_free(capture->data);
-        capture->data = NULL;
-        return;
-    }
-
-    kmcf = ngx_http_get_module_main_conf(r, ngx_http_kiro_module);
-
-    account = kmcf->accounts.elts;
-
-    for (i = 0; i < kmcf->accounts.nelts; i++) {
-
-        ngx_http_kiro_capture_proxy(capture, account[i]);
-
-        kiro_capture_arn(capture->data,
-                         ngx_http_kiro_str(&account[i]->profile_arn));
-
-        if (account[i]->slot) {
-            ngx_http_kiro_capture_login(capture, account[i], buf);
-        }
-    }
-
-    kiro_secret_free(buf, NGX_HTTP_KIRO_RECORD_MAX);
-}
-
-
-static void
-ngx_http_kiro_capture_proxy(ngx_http_kiro_capture_t *capture,
-    ngx_http_kiro_account_t *account)
-{
-    u_char     *p, buf[512];
-    kiro_str    password;
-    ngx_str_t   user;
-
-    if (account->proxy_authorization.len == 0) {
-        return;
-    }
-
-    kiro_capture_secret(capture->data,
-                        ngx_http_kiro_str(&account->proxy_authorization));
-
-    user.data = buf;
-
-    if (ngx_base64_decoded_length(account->proxy_authorization.len)
-        > sizeof(buf)
-        || ngx_decode_base64(&user, &account->proxy_authorization) != NGX_OK)
-    {
-        return;
-    }
-
-    p = ngx_strlchr(user.data, user.data + user.len, ':');
-
-    if (p) {
-        password.data = (char *) p + 1;
-        password.len = user.data + user.len - (p + 1);
-        kiro_capture_secret(capture->data, password);
-    }
-
-    ngx_explicit_memzero(buf, sizeof(buf));
-}
-
-
-/* the active half of the slot, and the one before it, which may still be valid */
-
-static void
-ngx_http_kiro_capture_login(ngx_http_kiro_capture_t *capture,
-    ngx_http_kiro_account_t *account, u_char *buf)
-{
-    u_char                       arn[NGX_HTTP_KIRO_ARN_MAX];
-    kiro_str                     record, told;
-    ngx_uint_t                   i;
-    ngx_http_kiro_slot_t        *slot;
-    ngx_http_kiro_token_data_t  *data;
-
-    slot = account->slot;
-
-    record.data = (char *) buf;
-    told.data = (char *) arn;
-
-    for (i = 0; i < 2; i++) {
-
-        data = &slot->data[i];
-
-        ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-        record.len = ngx_min(data->record_len, NGX_HTTP_KIRO_RECORD_MAX);
-        ngx_memcpy(buf, data->record, record.len);
-
-        told.len = ngx_min(data->arn_len, NGX_HTTP_KIRO_ARN_MAX);
-        ngx_memcpy(arn, data->arn, told.len);
-
-        ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-        kiro_capture_login(capture->data, record);
-        kiro_capture_arn(capture->data, told);
-    }
-
-    ngx_shmtx_lock(&account->zone->shpool->mutex);
-
-    told.len = ngx_min(slot->profile.arn_len, NGX_HTTP_KIRO_ARN_MAX);
-    ngx_memcpy(arn, slot->profile.arn, told.len);
-
-    ngx_shmtx_unlock(&account->zone->shpool->mutex);
-
-    kiro_capture_arn(capture->data, told);
 }

@@ -42,7 +42,7 @@ struct ngx_http_kiro_capture_s {
     ngx_uint_t                       mode;
     ngx_uint_t                       attempt;     /* number of the last one */
     ngx_uint_t                       body;        /* unsigned  body:1; */
-    ngx_log_t                        log;         /* what ours stands in front of */
+    ngx_log_t                        log;         /* the one behind ours */
 };
 
 
@@ -71,10 +71,19 @@ void ngx_http_kiro_capture_client(ngx_http_request_t *r,
     ngx_http_kiro_capture_t *capture);
 void ngx_http_kiro_capture_request(ngx_http_kiro_ctx_t *ctx,
     ngx_array_t *headers, ngx_str_t *path);
-void ngx_http_kiro_capture_hide(ngx_http_kiro_capture_t *capture,
-    ngx_str_t *name, ngx_str_t *value);
 void ngx_http_kiro_capture_header(ngx_http_kiro_ctx_t *ctx, ngx_str_t *name,
     ngx_str_t *value);
+
+/* ngx_http_kiro_capture_secret.c */
+void ngx_http_kiro_capture_hide(ngx_http_kiro_capture_t *capture,
+    ngx_str_t *name, ngx_str_t *value);
+ngx_uint_t ngx_http_kiro_capture_harmless(ngx_str_t *name);
+void ngx_http_kiro_capture_args(ngx_http_request_t *r,
+    ngx_http_kiro_capture_t *capture);
+void ngx_http_kiro_capture_headers(ngx_http_request_t *r,
+    ngx_http_kiro_capture_t *capture);
+void ngx_http_kiro_capture_accounts(ngx_http_request_t *r,
+    ngx_http_kiro_capture_t *capture);
 
 /* ngx_http_kiro_capture_save.c */
 char *ngx_http_kiro_capture_mode(ngx_conf_t *cf, ngx_command_t *cmd,

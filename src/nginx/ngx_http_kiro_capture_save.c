@@ -1,7 +1,7 @@
 
 /*
- * Captures on their way to the disk: one at a time of a worker, in a thread.  How
- * many may wait is limited: what comes faster is lost, and the log says so.
+ * Captures on their way to the disk: one at a time of a worker, in a thread.
+ * How many may wait is limited: what comes faster is lost, and the log says so.
  */
 
 
@@ -351,7 +351,8 @@ ngx_http_kiro_capture_tell(ngx_http_kiro_capture_path_t *path,
 static void
 ngx_http_kiro_capture_timeout(ngx_event_t *ev)
 {
-    ngx_http_kiro_capture_tell(ev->data, "writing one takes more than a minute");
+    ngx_http_kiro_capture_tell(ev->data,
+                               "writing one takes more than a minute");
 }
 
 
