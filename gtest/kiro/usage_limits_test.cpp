@@ -222,7 +222,8 @@ TEST(UsageLimits, WhenItComesBack) {
                       R"({"resourceType":"A","currentUsage":5,"usageLimit":5,"nextDateReset":200},)"
                       R"({"resourceType":"B","currentUsage":1,"usageLimit":5,"nextDateReset":300},)"
                       R"({"resourceType":"C","currentUsage":6,"usageLimit":5},)"
-                      R"({"resourceType":"D","nextDateReset":400}]})"),
+                      R"({"resourceType":"D","nextDateReset":400},)"
+                      R"({"resourceType":"E","currentUsage":0,"usageLimit":0,"nextDateReset":500}]})"),
               KIRO_OK);
     EXPECT_EQ(kiro_usage_resets_at(&u.limits, 1000), 250000);
     // Overage was bought, and is used up itself.

@@ -307,8 +307,9 @@ int64_t usage_resets_at(const Limits &limits, int64_t now) {
     int64_t next = 0;
     for (uint32_t i = 0; i < std::min<uint32_t>(limits.nresources, KIRO_USAGE_RESOURCES); i++) {
         const Resource &resource = limits.resources[i];
-        const bool used_up =
-            resource.used >= resource.limit && (!overage || resource.overage_used >= resource.overage_limit);
+        // What a plan does not have at all, none of none, never comes back.
+        const bool used_up = resource.used > 0 && resource.used >= resource.limit &&
+                             (!overage || resource.overage_used >= resource.overage_limit);
         const int64_t at = resource.resets_at != 0 ? resource.resets_at : limits.resets_at;
         if (used_up && at > now)
             next = std::max(next, at);
