@@ -40,8 +40,21 @@ typedef struct {
 } ngx_http_kiro_state_view_t;
 
 
+/* of a kiro_account_state */
+
+typedef struct {
+    char                            *name;
+    char                            *reason;
+    char                            *why;
+    ngx_uint_t                       level;   /* of the log */
+    ngx_uint_t                       probe;   /* afterwards one request first */
+    ngx_msec_t                       max;     /* how long it may grow */
+    size_t                           offset;  /* of its time in the account */
+} ngx_http_kiro_hold_row_t;
+
+
 /* ngx_http_kiro_state.c */
-extern char  *ngx_http_kiro_state_names[];
+extern ngx_http_kiro_hold_row_t  ngx_http_kiro_hold_rows[];
 
 ngx_int_t ngx_http_kiro_state_check(ngx_http_kiro_account_t *account,
     kiro_failure *f);
@@ -53,6 +66,14 @@ void ngx_http_kiro_state_leave(ngx_http_kiro_ctx_t *ctx);
 void ngx_http_kiro_state_limits(ngx_http_kiro_account_t *account,
     kiro_usage_limits *limits);
 void ngx_http_kiro_state_reset(ngx_http_kiro_hold_t *hold);
+ngx_msec_t ngx_http_kiro_hold_time(ngx_http_kiro_account_t *account,
+    ngx_uint_t state);
+ngx_int_t ngx_http_kiro_hold_look(ngx_http_kiro_account_t *account,
+    ngx_uint_t own, ngx_msec_t *left);
+
+/* ngx_http_kiro_state_view.c */
+extern char  *ngx_http_kiro_state_names[];
+
 void ngx_http_kiro_state_view(ngx_http_kiro_account_t *account,
     ngx_http_kiro_state_view_t *view);
 
