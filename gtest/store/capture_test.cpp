@@ -1,14 +1,17 @@
 #include "kiro/capture.h"
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -184,6 +187,23 @@ TEST(Capture, FollowsNoLink) {
     fs::create_symlink(victim, fs::path(place.dir) / name_of(0));
     EXPECT_EQ(place.save(small_capture(), 1, 1), KIRO_ERROR) << "an old one that is none";
     EXPECT_EQ(content_of(victim / "precious"), "text");
+}
+
+TEST(Capture, WaitsForAnotherProcessButNotForEver) {
+    const Folder folder;
+    Place place(folder);
+    ASSERT_EQ(place.save(small_capture(), 1), KIRO_OK);
+    const int lock = open((fs::path(place.dir) / ".lock").c_str(), O_RDWR);
+    ASSERT_EQ(flock(lock, LOCK_EX), 0);
+    EXPECT_EQ(place.save(small_capture(), 2), KIRO_ERROR);
+    EXPECT_NE(std::string(place.failure.message).find(".lock"), std::string::npos) << place.failure.message;
+
+    std::thread other([lock] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        close(lock);
+    });
+    EXPECT_EQ(place.save(small_capture(), 3), KIRO_OK) << place.failure.message;
+    other.join();
 }
 
 TEST(Capture, DirectoriesOfOthers) {

@@ -503,8 +503,9 @@ ngx_http_kiro_endpoint_settle(ngx_conf_t *cf, ngx_http_kiro_account_t *account)
 
 /*
  * Without it the built-in models are used, and a profile ARN must be known: the
- * default host may be unknown here.  Beside an endpoint that is not the service itself there is no default: a
- * token goes to no host that the operator may not have in mind.
+ * default host may be unknown here.  Beside an endpoint that is not the service
+ * itself there is no default: a token goes to no host that the operator may not
+ * have in mind.
  */
 
 static ngx_int_t

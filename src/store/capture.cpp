@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -23,6 +26,7 @@ namespace {
 // Only who holds the lock writes here, so whatever else has this name was left by a process that died.
 constexpr const char *unfinished = ".unfinished";
 constexpr const char *lock_name = ".lock";
+constexpr std::chrono::seconds lock_patience{5};
 
 struct Kept {
     std::string name;
@@ -40,23 +44,21 @@ Fd open_below(int directory, const char *name) {
 }
 
 template <class Each> bool each_entry(int directory, Each each) {
-    const int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? nullptr : fdopendir(fd);
-    if (dir == nullptr) {
-        const int error = errno;
-        if (fd >= 0) {
-            close(fd);
-        }
-        errno = error;
+    Fd fd(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd.valid()) {
         return false;
     }
-    while (const dirent *entry = readdir(dir)) {
+    const std::unique_ptr<DIR, int (*)(DIR *)> dir(fdopendir(fd.get()), closedir);
+    if (dir == nullptr) {
+        return false;
+    }
+    (void)fd.release();
+    while (const dirent *entry = readdir(dir.get())) {
         const std::string_view name = entry->d_name;
         if (name != "." && name != "..") {
             each(std::string(name));
         }
     }
-    closedir(dir);
     return true;
 }
 
@@ -223,6 +225,18 @@ Fd open_place(const kiro_capture_place &place, kiro_failure *f) {
     return directory;
 }
 
+// False: errno is set. Somebody who never lets go must not keep an exiting worker.
+bool take_lock(int fd) {
+    const auto end = std::chrono::steady_clock::now() + lock_patience;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EINTR && (errno != EWOULDBLOCK || std::chrono::steady_clock::now() >= end)) {
+            return false;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+}
+
 } // namespace
 
 bool write_capture(const kiro_capture_place &place, const std::vector<capture::File> &files,
@@ -236,11 +250,7 @@ bool write_capture(const kiro_capture_place &place, const std::vector<capture::F
     if (!lock.valid()) {
         return fail(f, "open", std::string(place.dir) + "/" + lock_name, errno);
     }
-    int result;
-    do {
-        result = flock(lock.get(), LOCK_EX);
-    } while (result != 0 && errno == EINTR);
-    if (result != 0) {
+    if (!take_lock(lock.get())) {
         return fail(f, "lock", std::string(place.dir) + "/" + lock_name, errno);
     }
     if (!remove_capture(directory.get(), unfinished)) {
