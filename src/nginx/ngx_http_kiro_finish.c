@@ -34,8 +34,8 @@ ngx_http_kiro_exchange_fail(ngx_http_request_t *r, ngx_http_kiro_ctx_t *ctx)
     level = ctx->held ? NGX_LOG_INFO : NGX_LOG_ERR;
 
     ngx_log_error(level, r->connection->log, 0,
-                  "kiro: request failed after %ui attempts: %s, upstream "
-                  "status %d", ctx->attempts,
+                  "kiro: request failed after %ui attempt%s: %s, upstream "
+                  "status %d", ctx->attempts, ctx->attempts == 1 ? "" : "s",
                   kiro_failure_name(ctx->failure.kind),
                   ctx->failure.upstream_status);
 
