@@ -109,7 +109,7 @@ for my $login (qw(credentials_file api_key_file)) {
 
 for my $case ([ refused => 'v3', 1, 1 ], [ required => 'v3', 2, 1 ], [ required => 'v2', 2, 1 ]) {
     my ($mode, $wire, $first, $next) = @$case;
-    my $t = with({ profile => $mode }, login => 'credentials_file', account => "wire $wire; usage_interval 100ms;");
+    my $t = with({ profile => $mode }, login => 'credentials_file', account => "wire $wire; usage_interval @{[ 400 * $p ]}ms;"); # longer than an answer takes
     usage($t, "profile $mode");
     my @asked = asked($t);
     is(scalar @asked, $first, "profile $mode: asked $first times");
