@@ -106,6 +106,7 @@ my @bad = (
     [ 'a resolver without an address', conf("$key resolver;"), qr/resolver/ ],
     [ 'a bad resolver', conf("$key resolver 127.0.0.1 valid=soon;"), qr/valid=soon/ ],
     [ 'two resolvers', conf("$key resolver 127.0.0.1; resolver 127.0.0.2;"), qr/duplicate/ ],
+    [ 'captures of any size', conf($key, undef, 'kiro_capture_path captures max_size=1g max_file_size=17m;'), qr/invalid parameter "max_file_size=17m"/ ],
     [ 'bad keepalive', conf("$key keepalive many;"), qr/keepalive|number/ ],
     [ 'bad auth URL', conf("$key auth_endpoint nonsense;"), qr/auth_endpoint|nonsense/ ],
     [ 'bad ARN', conf("$key profile_arn nonsense;"), qr/profile_arn|ARN/ ],

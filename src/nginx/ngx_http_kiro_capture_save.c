@@ -13,6 +13,9 @@
 #define NGX_HTTP_KIRO_CAPTURE_JOBS     64
 #define NGX_HTTP_KIRO_CAPTURE_BYTES    (64 * 1024 * 1024)
 
+/* masking takes some dozen times the memory of a file */
+#define NGX_HTTP_KIRO_CAPTURE_FILE     (16 * 1024 * 1024)
+
 /* an exiting worker waits for its captures, */
 #define NGX_HTTP_KIRO_CAPTURE_TIMEOUT  60000
 
@@ -122,7 +125,9 @@ ngx_http_kiro_capture_path(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
             path->max_file_size = ngx_parse_size(&s);
 
-            if (path->max_file_size >= 1024) {
+            if (path->max_file_size >= 1024
+                && path->max_file_size <= NGX_HTTP_KIRO_CAPTURE_FILE)
+            {
                 continue;
             }
         }
