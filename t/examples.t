@@ -263,7 +263,7 @@ my @team = (path => '/team/v1/chat/completions');
 $t->openai_object($t->openai('hello', @team, bearer('sk-alice')), 'passthrough: the key that is set up for a client');
 is($t->openai('hello', @team, bearer('sk-bob'))->{status}, 401, 'passthrough: a client without one');
 is($t->openai('hello', @team, bearer($key))->{status}, 401, 'passthrough: a Kiro key is none of this gateway');
-my $log = logged($t, 6);
+$log = logged($t, 6);
 like($log, qr/ key:[0-9a-f]{16} 200 /, 'passthrough: the log has the fingerprint');
 is(index($log, $key), -1, '... and not the key');
 $t->stop;
