@@ -12,7 +12,7 @@ namespace {
 
 using chat::Rule;
 
-// Reported or probed, kiro-upstream: none is documented by the service.
+// Reported or probed: none is documented by the service.
 constexpr size_t proven_tools = 48;
 constexpr size_t proven_tool_bytes = 100'000;
 constexpr size_t old_body = 600'000;
