@@ -1,11 +1,10 @@
 #include "kiro/models.h"
 
-#include <cstring>
-#include <new>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "core/abi/guarded.h"
 #include "core/anthropic/models.h"
 #include "core/kiro/catalogue.h"
 #include "core/kiro/model_list.h"
@@ -22,6 +21,8 @@ namespace {
 
 namespace upstream = ::kiro::kiro;
 using namespace ::kiro;
+using abi::copy_out;
+using abi::guarded;
 
 std::string_view view(kiro_str s) {
     return s.len == 0 ? std::string_view() : std::string_view(s.data, s.len);
@@ -30,23 +31,7 @@ kiro_str str(std::string_view s) {
     return {s.data(), s.size()};
 }
 
-size_t copy_out(std::string_view text, char *buf, size_t cap) {
-    if (!text.empty() && text.size() <= cap)
-        std::memcpy(buf, text.data(), text.size());
-    return text.size();
-}
-
-// Runs body, which returns a length or a status; what it throws becomes error and failure.
-template <class Result, class Body> Result guarded(kiro_failure *f, Result error, Body &&body) noexcept {
-    try {
-        return body();
-    } catch (const std::bad_alloc &) {
-        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "out of memory");
-    } catch (...) {
-        kiro_failure_set(f, KIRO_FAIL_INTERNAL, "the model list could not be processed");
-    }
-    return error;
-}
+constexpr const char *unprocessed = "the model list could not be processed";
 
 struct Dialect {
     kiro_api api;
@@ -92,7 +77,7 @@ std::string answer(const kiro_models_view &view_, const kiro_str *id, kiro_failu
 extern "C" {
 
 size_t kiro_models_request(const kiro_models_query *query, char *buf, size_t cap, kiro_failure *f) {
-    return guarded(f, size_t{0}, [&] {
+    return guarded(f, unprocessed, size_t{0}, [&] {
         const auto request = upstream::models_request(*query, f);
         return request ? copy_out(request->view(), buf, cap) : size_t{0};
     });
@@ -108,7 +93,7 @@ void kiro_models_free(kiro_models *models) {
 
 kiro_status kiro_models_page(kiro_models *models, int status, kiro_str error_type, kiro_str body,
                              kiro_failure *f) {
-    return guarded(f, KIRO_ERROR, [&] {
+    return guarded(f, unprocessed, KIRO_ERROR, [&] {
         const kiro_status verdict = models->list.add_page(status, view(error_type), view(body), f);
         models->next = models->list.next();
         return verdict;
@@ -120,7 +105,7 @@ kiro_str kiro_models_next(const kiro_models *models) {
 }
 
 kiro_status kiro_models_catalogue(kiro_models *models, kiro_str *catalogue, kiro_failure *f) {
-    return guarded(f, KIRO_ERROR, [&] {
+    return guarded(f, unprocessed, KIRO_ERROR, [&] {
         models->catalogue = models->list.catalogue(KIRO_CATALOGUE_MAX);
         *catalogue = str(models->catalogue);
         if (!models->catalogue.empty())
@@ -138,7 +123,7 @@ size_t kiro_catalogue_count(kiro_str catalogue) {
 
 size_t kiro_models_answer(const kiro_models_view *view, const kiro_str *id, char *buf, size_t cap,
                           kiro_failure *f) {
-    return guarded(f, size_t{0}, [&] { return copy_out(answer(*view, id, f), buf, cap); });
+    return guarded(f, unprocessed, size_t{0}, [&] { return copy_out(answer(*view, id, f), buf, cap); });
 }
 
 } // extern "C"

@@ -1,13 +1,14 @@
+#include "core/abi/guarded.h"
 #include "core/kiro/auth.h"
 #include "core/kiro/credential.h"
 #include "core/kiro/profile_arn.h"
 
-#include <cstring>
 #include <new>
 #include <utility>
 
 namespace {
 
+using kiro::abi::copy_out;
 namespace impl = kiro::kiro;
 
 std::string_view view_of(kiro_str text) {
@@ -34,13 +35,6 @@ template <class Make> kiro_credential *guarded(kiro_failure *f, Make make) noexc
         out_of_memory(f);
         return nullptr;
     }
-}
-
-size_t copy_out(std::string_view text, char *buf, size_t cap) {
-    if (!text.empty() && text.size() <= cap) {
-        std::memcpy(buf, text.data(), text.size());
-    }
-    return text.size();
 }
 
 } // namespace
