@@ -256,10 +256,11 @@ ngx_http_kiro_hold_failure(kiro_failure *f, ngx_int_t rc, ngx_msec_t left,
     {
         ngx_gmtime((time_t) (resets_at / 1000), &tm);
 
-        ngx_sprintf((u_char *) f->message + len,
-                    " It comes back on %04d-%02d-%02d %02d:%02d UTC.%Z",
-                    tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
-                    tm.ngx_tm_hour, tm.ngx_tm_min);
+        *ngx_snprintf((u_char *) f->message + len,
+                      sizeof(f->message) - len - 1,
+                      " It comes back on %04d-%02d-%02d %02d:%02d UTC.",
+                      tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                      tm.ngx_tm_hour, tm.ngx_tm_min) = '\0';
     }
 
     f->retry = (rc == NGX_AGAIN) ? KIRO_RETRY_BACKOFF : KIRO_RETRY_NEVER;
